@@ -7,11 +7,21 @@ library that refused.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+
+# JSON Web Tokens and PyPI's API tokens. They should never get here; if a service quotes one, it ends here.
+_SECRETS = re.compile(r"eyJ[\w-]+\.[\w-]+(?:\.[\w-]*)?|pypi-[\w-]{16,}|(?i:bearer|basic) [\w.~+/=-]{8,}")
+
+
+def redact(text: str) -> str:
+    """Return ``text`` with whatever looks like a token replaced by ``***``."""
+    return _SECRETS.sub("***", text)
 
 
 @dataclass(frozen=True)
@@ -27,9 +37,97 @@ CATALOGUE: dict[str, Failure] = {
     "configuration": Failure("{count} in the configuration of hatch-attest", "Mend what is listed and run again."),
     # artifacts.py
     "artifact-unreadable": Failure("{name} cannot be read", "Build it again, or leave it out."),
+    "artifact-missing": Failure("{name}: there is no such file, and nothing matches it", "Build first, or correct the path."),
     "artifact-not-a-file": Failure("{name} is named like an artifact but is no regular file", "Remove it from there."),
     "artifact-name": Failure(
         "{name} is not a valid file name of a wheel or an sdist", "Build it with a build backend; do not rename it."
+    ),
+    # sidecars.py
+    "sidecar-not-a-file": Failure("{name} is no regular file", "Remove it, and sign again."),
+    "sidecar-unreadable": Failure("{name} cannot be read", "Mend its permissions, or delete it and sign again."),
+    "sidecar-unwritable": Failure(
+        "{name} cannot be written", "The artifact itself is untouched; mend the cause and build again."
+    ),
+    "sidecar-unremovable": Failure("{name} no longer matches and cannot be removed", "Remove it by hand."),
+    "sidecar-too-large": Failure(
+        "{name} is larger than {limit} bytes, which no attestation is", "Delete it and sign again."
+    ),
+    "sidecar-not-json": Failure("{name} is not JSON", "Delete it and sign again."),
+    "sidecar-schema": Failure("{name} is not an attestation as PEP 740 has it", "Delete it and sign again."),
+    # identity.py
+    "token-malformed": Failure(
+        "The identity token of {source} is not an OIDC token", "Put in what the issuer gave, whole and unchanged."
+    ),
+    "token-audience": Failure(
+        "The identity token of {source} is for the audience {stated}, not {audience}",
+        "Ask the issuer for a token with the audience {audience}.",
+    ),
+    "token-expired": Failure(
+        "The identity token of {source} expired {ago} s ago", "Get a fresh one right before it is used."
+    ),
+    "identity-broken": Failure("{platform} has an identity set up, but gave no usable token", "In the workflow: {advice}."),
+    # trust.py
+    "trust-config-unreadable": Failure(
+        "The Sigstore trust configuration {name} cannot be read", "Correct the path; it starts at the project's root."
+    ),
+    "trust-config-malformed": Failure(
+        "{name} is not a Sigstore ClientTrustConfig that can be used", "Get it again from whoever runs the instance."
+    ),
+    "trust-unreachable": Failure(
+        "The trust of the Sigstore instance {name} could not be refreshed",
+        "Try again; for an instance of your own run `sigstore --instance URL trust-instance ROOT` first.",
+    ),
+    "trust-plain-http": Failure(
+        "{name} names {url}: an identity token must not travel over plain http", "Use https."
+    ),
+    # signing.py
+    "token-refused": Failure("The identity token of {source} cannot be used for Sigstore", "Get a fresh one."),
+    "fulcio-refused": Failure(
+        "The certificate authority {host} refused the identity", "Read its reason; nothing was signed or logged."
+    ),
+    "rekor-refused": Failure("The transparency log {host} refused the entry for {name}", "Try again in a while."),
+    "sigstore-no-json": Failure("{host} answered something else than JSON", "Try again in a while."),
+    "sigstore-unreachable": Failure("{host} cannot be reached", "Try again in a while."),
+    "signing-refused": Failure("{name} could not be signed", "Try again; if it stays so, report it with `-v`."),
+    # verification.py
+    "attestation-malformed": Failure(
+        "The attestation of {name} holds material that cannot be read", "Delete the sidecar and sign again."
+    ),
+    "attestation-statement": Failure(
+        "The attestation of {name} holds no in-toto statement", "Delete the sidecar and sign again."
+    ),
+    "attestation-subjects": Failure(
+        "The attestation of {name} is about {count} subjects; PyPI takes exactly one", "Sign each file on its own."
+    ),
+    "attestation-name": Failure(
+        "The attestation beside {name} is about {stated}", "Put each sidecar beside its own artifact."
+    ),
+    "attestation-digest": Failure(
+        "{name} is not the file that was signed: its SHA-256 is {digest}, the attestation is about {stated}",
+        "If you rebuilt it, delete its sidecar and sign again; if you did not, find out who changed it.",
+    ),
+    "attestation-predicate": Failure(
+        "The attestation of {name} has the predicate type {stated}, which PyPI does not know", "Delete it."
+    ),
+    "attestation-certificate": Failure(
+        "The certificate in the attestation of {name} is not one of this Sigstore instance",
+        "Verify against the instance that signed it (option `sigstore`).",
+    ),
+    "attestation-sct": Failure(
+        "The certificate in the attestation of {name} is not in the certificate log", "Delete the sidecar and sign again."
+    ),
+    "attestation-log": Failure(
+        "The log entry in the attestation of {name} does not hold", "Delete the sidecar and sign again."
+    ),
+    "attestation-time": Failure(
+        "The attestation of {name} was not made while its certificate was valid", "Delete the sidecar and sign again."
+    ),
+    "attestation-signature": Failure(
+        "The signature in the attestation of {name} does not hold", "Delete the sidecar and sign again."
+    ),
+    "attestation-refused": Failure("The attestation of {name} does not hold", "Delete the sidecar and sign again."),
+    "attestation-identity": Failure(
+        "{name} was signed by {signer}, not by {publisher}", "Sign it in the workflow of the Trusted Publisher."
     ),
 }
 
@@ -47,9 +145,9 @@ class AttestError(Exception):
     def __init__(self, code: str, *, cause: str | None = None, **fields: Any) -> None:
         failure = CATALOGUE[code]
         self.code = code
-        self.what = failure.what.format(**fields)
-        self.remedy = failure.remedy.format(**fields)
-        self.cause = cause
+        self.what = redact(failure.what.format(**fields))
+        self.remedy = redact(failure.remedy.format(**fields))
+        self.cause = redact(cause) if cause else None
         super().__init__(str(self))
 
     def __str__(self) -> str:
