@@ -88,6 +88,9 @@ CATALOGUE: dict[str, Failure] = {
     "rekor-refused": Failure("The transparency log {host} refused the entry for {name}", "Try again in a while."),
     "sigstore-no-json": Failure("{host} answered something else than JSON", "Try again in a while."),
     "sigstore-unreachable": Failure("{host} cannot be reached", "Try again in a while."),
+    "artifact-changed": Failure(
+        "{name} changed while it was signed", "Let one build at a time write there, and build again."
+    ),
     "signing-refused": Failure("{name} could not be signed", "Try again; if it stays so, report it with `-v`."),
     # verification.py
     "attestation-malformed": Failure(

@@ -161,7 +161,10 @@ def not_one_of(place: str, value: object, values: Sequence[str]) -> str:
 
 def hint(value: object, known: Sequence[str]) -> str:
     """Return `` (did you mean 'X'?)`` where ``value`` is nearly one of ``known``, else nothing."""
-    near = difflib.get_close_matches(value, known, n=1, cutoff=0.6) if isinstance(value, str) else []
+    if not isinstance(value, str):
+        return ""
+    begun = [each for each in known if value and each.startswith(value)]
+    near = begun or difflib.get_close_matches(value, known, n=1, cutoff=0.6)
     return f" (did you mean {near[0]!r}?)" if near else ""
 
 
@@ -172,7 +175,7 @@ def _parse_publisher(value: object, place: str, problems: list[str]) -> TrustedP
         problems.append(f"{place}: must be a table such as {{kind = 'GitHub', repository = ..., workflow = ...}}")
         return None
     kind = value.get("kind")
-    if kind not in _PUBLISHER_KEYS:
+    if not isinstance(kind, str) or kind not in _PUBLISHER_KEYS:
         problems.append(not_one_of(f"{place}.kind", kind, tuple(_PUBLISHER_KEYS)))
         return None
     keys = _PUBLISHER_KEYS[kind]
