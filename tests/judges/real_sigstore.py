@@ -1,0 +1,295 @@
+"""The real Sigstore on loopback: Fulcio, Rekor v1, Trillian and a CT log, with a root and keys of our own."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import socket
+import subprocess
+import time
+import urllib.request
+from contextlib import ExitStack
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.error import URLError
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from .issuers import Issuers
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+START = datetime.now(timezone.utc) - timedelta(days=1)
+
+
+class RealSigstore:
+    """Start the services of `programs` (see installs.go_programs) in `directory`; stop them at the end of the block."""
+
+    def __init__(self, programs: Path, directory: Path) -> None:
+        self.programs = programs
+        self.directory = directory
+        self.issuers = Issuers()
+        self.rekor_key = ec.generate_private_key(ec.SECP256R1())
+        self.processes: dict[str, subprocess.Popen[str]] = {}
+        self._stack = ExitStack()
+
+    def __enter__(self) -> RealSigstore:
+        with ExitStack() as stack:
+            stack.enter_context(self.issuers.serve(self.directory))
+            stack.callback(self._stop)
+            chain = _write_authority(self.directory)
+            ct_key = ec.generate_private_key(ec.SECP256R1())
+            trillian, ct, rekor, fulcio, grpc, metrics = free_ports(6)
+            self.fulcio_url, self.rekor_url = f"http://127.0.0.1:{fulcio}", f"http://127.0.0.1:{rekor}"
+            self.ct_url = f"http://127.0.0.1:{ct}/ct"
+            tree = self._start_trillian(trillian)
+            self._start_ct(ct, trillian, tree, ct_key)
+            self._start_rekor(rekor, trillian)
+            self._start_fulcio(fulcio, grpc, metrics)
+            self._wait(f"{self.ct_url}/ct/v1/get-sth", f"{self.rekor_url}/api/v1/log", f"{self.fulcio_url}/healthz")
+            self.trusted_root = _trusted_root(self, chain, ct_key.public_key())
+            self.trust_config = self._write_trust_config()
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.__exit__(kind, error, trace)
+
+    def memory(self) -> dict[str, int]:
+        """Return the resident memory of each service, in MB (Linux)."""
+        statuses = {
+            name: Path(f"/proc/{process.pid}/status").read_text(encoding="utf-8")
+            for name, process in self.processes.items()
+        }
+        return {name: int(status.partition("VmRSS:")[2].split()[0]) // 1024 for name, status in statuses.items()}
+
+    def _start(self, name: str, *arguments: str, **env: str) -> subprocess.Popen[str]:
+        """Start a service with an empty environment; its log goes to a file of its name."""
+        with (self.directory / f"{name}.log").open("w", encoding="utf-8") as log:
+            self.processes[name] = subprocess.Popen(
+                [str(self.programs / name), *arguments],
+                cwd=self.directory,
+                env={"HOME": str(self.directory), **env},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE if name == "sigstore" else log,
+                stderr=log,
+                text=True,
+            )
+        return self.processes[name]
+
+    def _start_trillian(self, port: int) -> str:
+        process = self._start("sigstore", f"--address=127.0.0.1:{port}")
+        if process.stdout is None or not (tree := process.stdout.readline().strip()):
+            self._fail("sigstore")
+        return tree
+
+    def _start_ct(self, port: int, trillian: int, tree: str, key: ec.EllipticCurvePrivateKey) -> None:
+        der = key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+        octets = "".join(f"\\x{byte:02x}" for byte in der)
+        config = f"""config {{
+  log_id: {tree}
+  prefix: "ct"
+  roots_pem_file: "root.pem"
+  ext_key_usages: "CodeSigning"
+  private_key {{ [type.googleapis.com/keyspb.PrivateKey] {{ der: "{octets}" }} }}
+}}
+"""
+        (self.directory / "ct.cfg").write_text(config, encoding="utf-8")
+        self._start(
+            "ct_server",
+            f"--http_endpoint=127.0.0.1:{port}",
+            f"--log_rpc_server=127.0.0.1:{trillian}",
+            "--log_config=ct.cfg",
+            "--get_sth_interval=0",
+            "--logtostderr",
+        )
+
+    def _start_rekor(self, port: int, trillian: int) -> None:
+        key = self.rekor_key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        (self.directory / "rekor.pem").write_bytes(key)
+        self._start(
+            "rekor-server",
+            "serve",
+            f"--port={port}",
+            f"--trillian_log_server.port={trillian}",
+            "--rekor_server.hostname=rekor.localhost",
+            "--rekor_server.signer=rekor.pem",
+            "--enable_retrieve_api=false",  # the search index would need Redis; both flags are needed to do without
+            "--enabled_api_endpoints=getLogInfo,getPublicKey,getLogProof,createLogEntry,getLogEntryByIndex,"
+            "getLogEntryByUUID,searchLogQuery",
+        )
+
+    def _start_fulcio(self, port: int, grpc: int, metrics: int) -> None:
+        self._start(
+            "fulcio",
+            "serve",
+            "--host=127.0.0.1",
+            f"--port={port}",
+            "--grpc-host=127.0.0.1",
+            f"--grpc-port={grpc}",
+            f"--metrics-port={metrics}",
+            f"--legacy-unix-domain-socket={self.directory / 'fulcio.sock'}",
+            "--ca=fileca",
+            "--fileca-cert=chain.pem",
+            "--fileca-key=intermediate.pem",
+            "--fileca-key-passwd=unused",  # the key is not encrypted, yet Fulcio wants the flag
+            "--fileca-watch=false",
+            f"--ct-log-url={self.ct_url}",
+            f"--config-path={self.programs / 'fulcio-config.yaml'}",
+            HTTPS_PROXY=self.issuers.proxy_url,
+            SSL_CERT_FILE=str(self.directory / "proxy-ca.pem"),
+            SSL_CERT_DIR=str(self.directory / "nowhere"),
+        )
+
+    def _wait(self, *urls: str) -> None:
+        deadline = time.monotonic() + 60
+        for url in urls:
+            while not _answers(url):
+                for name, process in self.processes.items():
+                    if process.poll() is not None or time.monotonic() > deadline:
+                        self._fail(name)
+                time.sleep(0.05)
+
+    def _fail(self, name: str) -> None:
+        log = (self.directory / f"{name}.log").read_text(encoding="utf-8")
+        message = f"{name} does not serve:\n{log[-3000:]}"
+        raise RuntimeError(message)
+
+    def _stop(self) -> None:
+        for process in self.processes.values():
+            process.kill()
+        for process in self.processes.values():
+            process.communicate()
+
+    def _write_trust_config(self) -> Path:
+        def service(url: str) -> dict[str, Any]:
+            return {
+                "url": url,
+                "majorApiVersion": 1,
+                "validFor": {"start": START.isoformat()},
+                "operator": "judges",
+            }
+
+        config = {
+            "mediaType": "application/vnd.dev.sigstore.clienttrustconfig.v0.1+json",
+            "trustedRoot": self.trusted_root,
+            "signingConfig": {
+                "mediaType": "application/vnd.dev.sigstore.signingconfig.v0.2+json",
+                "caUrls": [service(self.fulcio_url)],
+                "oidcUrls": [service("https://oauth2.sigstore.dev/auth")],
+                "rekorTlogUrls": [service(self.rekor_url)],
+                "rekorTlogConfig": {"selector": "ANY"},
+                "tsaUrls": [],
+                "tsaConfig": {"selector": "ANY"},
+            },
+        }
+        path = self.directory / "trust_config.json"
+        path.write_text(json.dumps(config, indent=1), encoding="utf-8")
+        (self.directory / "trusted_root.json").write_text(json.dumps(self.trusted_root, indent=1), encoding="utf-8")
+        return path
+
+
+def free_ports(count: int) -> list[int]:
+    """Return ports of loopback on which nothing listens at the moment."""
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
+        return [sock.getsockname()[1] for sock in sockets]
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=5):
+            return True
+    except (URLError, OSError):
+        return False
+
+
+def _write_authority(directory: Path) -> list[x509.Certificate]:
+    """Make a root and an intermediate as Sigstore's are (P-384, EKU codeSigning); return intermediate and root."""
+    root_key, key = ec.generate_private_key(ec.SECP384R1()), ec.generate_private_key(ec.SECP384R1())
+    root = _certificate("judges root", root_key, "judges root", root_key, path_length=1)
+    intermediate = _certificate("judges intermediate", key, "judges root", root_key, path_length=0)
+    pems = [certificate.public_bytes(Encoding.PEM) for certificate in (intermediate, root)]
+    (directory / "chain.pem").write_bytes(b"".join(pems))
+    (directory / "root.pem").write_bytes(pems[1])
+    (directory / "intermediate.pem").write_bytes(
+        key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    )
+    return [intermediate, root]
+
+
+def _certificate(
+    name: str, key: ec.EllipticCurvePrivateKey, issuer: str, issuer_key: ec.EllipticCurvePrivateKey, path_length: int
+) -> x509.Certificate:
+    def named(common_name: str) -> x509.Name:
+        return x509.Name(
+            [
+                x509.NameAttribute(NameOID.ORGANIZATION_NAME, "hatch-attest"),
+                x509.NameAttribute(NameOID.COMMON_NAME, common_name),
+            ]
+        )
+
+    usage = dict.fromkeys(
+        ("digital_signature", "content_commitment", "key_encipherment", "data_encipherment", "key_agreement",
+         "encipher_only", "decipher_only"),
+        False,
+    )  # fmt: skip
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(named(name))
+        .issuer_name(named(issuer))
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(START)
+        .not_valid_after(START + timedelta(days=30))
+        .add_extension(x509.BasicConstraints(ca=True, path_length=path_length), critical=True)
+        .add_extension(x509.KeyUsage(key_cert_sign=True, crl_sign=True, **usage), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()), critical=False)
+    )
+    if issuer != name:
+        builder = builder.add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CODE_SIGNING]), critical=False)
+    return builder.sign(issuer_key, hashes.SHA384())
+
+
+def _trusted_root(
+    sigstore: RealSigstore, chain: list[x509.Certificate], ct_key: ec.EllipticCurvePublicKey
+) -> dict[str, Any]:
+    valid_for = {"start": START.isoformat()}
+
+    def log(url: str, key: ec.EllipticCurvePublicKey) -> dict[str, Any]:
+        der = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        return {
+            "baseUrl": url,
+            "hashAlgorithm": "SHA2_256",
+            "publicKey": {"rawBytes": _base64(der), "keyDetails": "PKIX_ECDSA_P256_SHA_256", "validFor": valid_for},
+            "logId": {"keyId": _base64(hashlib.sha256(der).digest())},
+        }
+
+    certificates = [{"rawBytes": _base64(certificate.public_bytes(Encoding.DER))} for certificate in chain]
+    authority = {
+        "subject": {"organization": "hatch-attest", "commonName": "judges root"},
+        "uri": sigstore.fulcio_url,
+        "certChain": {"certificates": certificates},
+        "validFor": valid_for,
+    }
+    return {
+        "mediaType": "application/vnd.dev.sigstore.trustedroot+json;version=0.1",
+        "tlogs": [log(sigstore.rekor_url, sigstore.rekor_key.public_key())],
+        "certificateAuthorities": [authority],
+        "ctlogs": [log(sigstore.ct_url, ct_key)],
+        "timestampAuthorities": [],
+    }
+
+
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode()
