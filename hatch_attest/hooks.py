@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from hatch_attest.publisher import AttestPublisher
 
 
-@hookimpl  # type: ignore[untyped-decorator] # pluggy's marker
+@hookimpl
 def hatch_register_build_hook() -> type[AttestBuildHook]:
     """Register the build hook `attest` with hatchling."""
     from hatch_attest.build_hook import AttestBuildHook
@@ -19,7 +19,7 @@ def hatch_register_build_hook() -> type[AttestBuildHook]:
     return AttestBuildHook
 
 
-@hookimpl  # type: ignore[untyped-decorator] # pluggy's marker
+@hookimpl
 def hatch_register_publisher() -> type[AttestPublisher]:
     """Register the publisher `attest` with Hatch; hatchling, which knows no publishers, never calls this."""
     from hatch_attest.publisher import AttestPublisher

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from hatch_attest.errors import SigningError
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from hatch_attest.artifacts import Artifact
     from hatch_attest.identity import Token
     from hatch_attest.trust import Trust
+
+_T = TypeVar("_T")
 
 CONNECT_TIMEOUT = 10.0
 READ_TIMEOUT = 30.0
@@ -48,13 +51,14 @@ class Signer:
 
         """
         from pypi_attestations import Attestation, AttestationError, Distribution
-        from sigstore.sign import ExpiredCertificate, ExpiredIdentity
+        from sigstore._internal.fulcio import ExpiredCertificate
+        from sigstore.oidc import ExpiredIdentity
 
         distribution = Distribution(name=artifact.name, digest=artifact.digest)
         for renewed in (False, True):
             signer = self._certified(renew=renewed)
             try:
-                return self._guarded(artifact.name, lambda signer=signer: Attestation.sign(signer, distribution))
+                return self._guarded(artifact.name, partial(Attestation.sign, signer, distribution))
             except AttestationError as error:
                 if isinstance(error.__context__, (ExpiredCertificate, ExpiredIdentity)) and not renewed:
                     continue  # 10 minutes are over: a new token gives a new certificate
@@ -76,15 +80,16 @@ class Signer:
                 identity = IdentityToken(token.reveal())
             except SigstoreIdentityError as error:
                 raise SigningError("token-refused", cause=str(error), source=token.source) from error
-            self._signer = self._guarded("a certificate", lambda: SigstoreSigner(identity, context, cache=True))
+            self._signer = self._guarded("a certificate", partial(SigstoreSigner, identity, context, cache=True))
         return self._signer
 
-    def _guarded(self, name: str, call: Callable[[], Any]) -> Any:
+    def _guarded(self, name: str, call: Callable[[], _T]) -> _T:
         """Run ``call``, translating whatever sigstore lets through."""
         import requests
-        from sigstore._internal.fulcio import FulcioClientError
+        from sigstore._internal.fulcio.client import FulcioClientError
         from sigstore._internal.rekor import RekorClientError
         from sigstore.errors import Error
+        from sigstore.oidc import ExpiredIdentity
 
         fulcio = urlsplit(self._trust.fulcio_url).netloc
         try:
@@ -97,6 +102,8 @@ class Signer:
             raise SigningError("sigstore-no-json", cause=str(error), host=f"{fulcio} or {self._trust.log}") from error
         except requests.RequestException as error:
             raise SigningError("sigstore-unreachable", cause=_reason(error), host=_host(error) or fulcio) from error
+        except ExpiredIdentity as error:
+            raise SigningError("signing-refused", cause="the identity token has expired", name=name) from error
         except (Error, KeyError, TypeError) as error:
             raise SigningError("signing-refused", cause=str(error) or type(error).__name__, name=name) from error
         except ValueError as error:
@@ -175,7 +182,7 @@ def _fulcio_words(error: BaseException) -> str:
 
 
 def _host(error: requests.RequestException) -> str:
-    return urlsplit(error.request.url or "").netloc if error.request is not None else ""
+    return urlsplit(str(error.request.url)).netloc if error.request is not None else ""
 
 
 def _reason(error: requests.RequestException) -> str:
