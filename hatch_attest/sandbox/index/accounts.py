@@ -13,7 +13,7 @@ import hmac
 import secrets
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
@@ -69,7 +69,6 @@ class Accounts:
         self._clock = clock
         self._grants: dict[str, Grant] = {}
         self._passwords = None if passwords is None else {name: _digest(word) for name, word in passwords.items()}
-        self._expired_before = 0.0
         self._lock = threading.Lock()
 
     @property
@@ -92,7 +91,8 @@ class Accounts:
         """End the life of every minted token now."""
         with self._lock:
             self._grants = {
-                key: grant if grant.expires_at is None else _expired(grant) for key, grant in self._grants.items()
+                key: grant if grant.expires_at is None else replace(grant, expires_at=0.0)
+                for key, grant in self._grants.items()
             }
 
     def identify(self, authorization: str | None) -> Grant:
@@ -157,7 +157,3 @@ class Accounts:
 
 def _digest(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
-
-
-def _expired(grant: Grant) -> Grant:
-    return Grant(user=grant.user, projects=grant.projects, publisher=grant.publisher, expires_at=0)

@@ -7,13 +7,10 @@ into the status line. Under any other server the header is sent as it is and doe
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
-
-if TYPE_CHECKING:
-    from h11._events import Event
 
 REASON_HEADER = "x-reason-phrase"
 _RAW_REASON_HEADER = REASON_HEADER.encode("ascii")
@@ -22,10 +19,8 @@ _RAW_REASON_HEADER = REASON_HEADER.encode("ascii")
 class _ReasonConnection(h11.Connection):
     """An HTTP/1.1 connection that moves the reason from its header into the status line."""
 
-    def send(self, event: Event) -> bytes | None:
-        if isinstance(event, h11.Response):
-            event = _with_reason(event)
-        return super().send(event)
+    def send(self, event: Any) -> Any:
+        return super().send(_with_reason(event) if isinstance(event, h11.Response) else event)
 
 
 class ReasonProtocol(H11Protocol):

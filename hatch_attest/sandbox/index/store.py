@@ -48,7 +48,6 @@ class StoredFile:
     filetype: str
     size: int
     digests: Digests
-    path: Path
     uploaded_at: datetime
     uploaded_by: str
     requires_python: str | None = None
@@ -152,8 +151,8 @@ class Store:
                     if file.filename == filename or file.digests.blake2_256 == digests.blake2_256:
                         raise DuplicateFileError(identical=file.filename == filename and file.digests == digests)
 
-    def add(self, file: StoredFile, content: bytes, metadata: bytes | None) -> None:
-        """Keep an accepted file.
+    def add(self, file: StoredFile, content: bytes, metadata: bytes | None, *, owners: set[str]) -> None:
+        """Keep an accepted file, and register its project for these owners where it is the first.
 
         Raises:
             DuplicateFileError: another upload of the same name or content was faster.
@@ -161,14 +160,25 @@ class Store:
         """
         with self._lock:
             self.check_duplicate(file.filename, file.digests)
-            file.path.parent.mkdir(parents=True, exist_ok=True)
-            file.path.write_bytes(content)
+            path = self.path(file)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
             if metadata is not None:
-                metadata_path(file).write_bytes(metadata)
-            project = self._projects[canonicalize_name(file.project)]
+                self.metadata_path(file).write_bytes(metadata)
+            new = Project(name=file.project, owners=set(owners))
+            project = self._projects.setdefault(new.normalized_name, new)
             project.name = file.project
             project.files.append(file)
             self._touch(project)
+
+    def path(self, file: StoredFile) -> Path:
+        """Tell where a file's bytes lie."""
+        return self.directory.joinpath(*file.url_path.strip("/").split("/"))
+
+    def metadata_path(self, file: StoredFile) -> Path:
+        """Tell where the METADATA of a wheel lies."""
+        path = self.path(file)
+        return path.with_name(path.name + ".metadata")
 
     def delete(self, filename: str) -> None:
         """Delete a file as an owner can; its name stays taken.
@@ -199,8 +209,3 @@ class Store:
     def _touch(self, project: Project) -> None:
         self._serial += 1
         project.serial = self._serial
-
-
-def metadata_path(file: StoredFile) -> Path:
-    """Tell where the METADATA of a wheel lies."""
-    return file.path.with_name(file.path.name + ".metadata")
