@@ -8,14 +8,14 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, NamedTuple
 
 from hatch_attest.errors import IdentityError
+from hatch_attest.retries import retried
 
 SIGSTORE_AUDIENCE = "sigstore"
 TOKEN_VARIABLE = "SIGSTORE_IDENTITY_TOKEN"  # noqa: S105 - the name of a variable, not a token
-
-_ATTEMPTS = 3
 
 
 @dataclass(frozen=True)
@@ -143,19 +143,11 @@ def request_token(platform: Platform, audience: str) -> Token:
 
     """
     import id as ambient
-    from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential_jitter
-
     from id._internal.oidc import ambient as detectors
 
     detect: Callable[[str], str | None] = getattr(detectors, platform.detector)
-    attempts = Retrying(
-        stop=stop_after_attempt(_ATTEMPTS),
-        wait=wait_exponential_jitter(initial=0.5, max=5),
-        retry=retry_if_exception(_is_passing),
-        reraise=True,
-    )
     try:
-        raw = attempts(detect, audience)
+        raw = retried(partial(detect, audience), passing=_is_passing)
     except ambient.IdentityError as error:
         raise IdentityError(
             "identity-broken", cause=str(error), platform=platform.name, advice=platform.advice

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from hatch_attest.errors import TrustError
+from hatch_attest.retries import retried
 
 if TYPE_CHECKING:
     from sigstore.models import ClientTrustConfig, TrustedRoot
@@ -18,7 +19,6 @@ STAGING = "staging"
 
 # The public good instance and its staging twin: what enters their logs is public for ever.
 _PUBLIC_DOMAINS = ("sigstore.dev", "sigstage.dev")
-_ATTEMPTS = 3
 _MAX_CONFIG_BYTES = 10 << 20
 
 
@@ -119,7 +119,6 @@ def _fetch(name: str, *, offline: bool) -> ClientTrustConfig:
     """Refresh the instance's trust from its TUF repository (that client has time-outs of its own)."""
     from sigstore.errors import Error
     from sigstore.models import ClientTrustConfig
-    from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
 
     def load() -> ClientTrustConfig:
         if name == PRODUCTION:
@@ -128,14 +127,8 @@ def _fetch(name: str, *, offline: bool) -> ClientTrustConfig:
             return ClientTrustConfig.staging(offline=offline)
         return ClientTrustConfig.from_tuf(name, offline=offline)
 
-    attempts = Retrying(
-        stop=stop_after_attempt(_ATTEMPTS),
-        wait=wait_exponential_jitter(initial=0.5, max=5),
-        retry=retry_if_exception_type((Error, OSError)),
-        reraise=True,
-    )
     try:
-        return attempts(load)
+        return retried(load, passing=lambda error: isinstance(error, (Error, OSError)))
     except (Error, OSError, ValueError) as error:
         raise TrustError("trust-unreachable", cause=_innermost(error), name=name) from error
 
