@@ -72,13 +72,14 @@ def _without_poison(precertificate: x509.Certificate) -> bytes:
     precertificate's fields. The key that signs it is thrown away; it only has to be of the authority's kind, because
     the TBSCertificate names the signature's algorithm.
     """
-    builder = x509.CertificateBuilder(
-        precertificate.issuer,
-        precertificate.subject,
-        precertificate.public_key(),  # type: ignore[arg-type]  # what could be issued can be certified
-        precertificate.serial_number,
-        precertificate.not_valid_before_utc.replace(tzinfo=None),
-        precertificate.not_valid_after_utc.replace(tzinfo=None),
+    builder = (
+        x509.CertificateBuilder()
+        .issuer_name(precertificate.issuer)
+        .subject_name(precertificate.subject)
+        .public_key(precertificate.public_key())  # type: ignore[arg-type]  # what was issued can be issued again
+        .serial_number(precertificate.serial_number)
+        .not_valid_before(precertificate.not_valid_before_utc)
+        .not_valid_after(precertificate.not_valid_after_utc)
     )
     for extension in precertificate.extensions:
         if not isinstance(extension.value, x509.PrecertPoison):
