@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 import time
+import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -65,10 +67,10 @@ class Index:
         file_size_limit: int = FILE_SIZE_LIMIT,
         project_size_limit: int = PROJECT_SIZE_LIMIT,
     ) -> None:
-        self._temporary = None
+        self._remove: Callable[[], object] = lambda: None
         if directory is None:
-            self._temporary = tempfile.TemporaryDirectory()
-            directory = Path(self._temporary.name)
+            directory = Path(tempfile.mkdtemp(prefix="hatch-attest-index-"))
+            self._remove = weakref.finalize(self, shutil.rmtree, directory, ignore_errors=True)
         self._store = Store(directory)
         self._accounts = Accounts(clock, passwords)
         #: PyPI's administrative switches; tests turn them.
@@ -145,6 +147,5 @@ class Index:
         self._accounts.expire_minted()
 
     def close(self) -> None:
-        """Remove the temporary directory, if the index has made one."""
-        if self._temporary is not None:
-            self._temporary.cleanup()
+        """Remove the temporary directory, if the index has made one; it goes with the index at the latest."""
+        self._remove()

@@ -108,9 +108,11 @@ class Accounts:
         if scheme.lower() != "basic":
             raise forbidden(INVALID_AUTHENTICATION)
         try:
-            name, _, secret = base64.b64decode(value, validate=True).decode().partition(":")
+            name, colon, secret = base64.b64decode(value, validate=True).decode().partition(":")
         except (binascii.Error, UnicodeDecodeError):
             raise forbidden(INVALID_AUTHENTICATION) from None
+        if not colon:
+            raise forbidden(INVALID_AUTHENTICATION)
         if name == "__token__":
             return self._of_token(secret.strip())
         if self._passwords is None:

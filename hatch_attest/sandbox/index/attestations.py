@@ -95,6 +95,9 @@ class AttestationDecision:
 def _library_verify(trusted_root: TrustedRoot) -> Callable[..., tuple[str, dict[str, Any] | None]]:
     """Give ``Attestation.verify`` of the library with another trusted root in place of the public one."""
     original: Any = Attestation.verify
+    if "Verifier" not in original.__code__.co_names:
+        message = "this pypi-attestations cannot be given the sandbox's trusted root: it verifies in another way"
+        raise RuntimeError(message)
     verifiers = SimpleNamespace(production=lambda *, offline: Verifier(trusted_root=trusted_root))  # noqa: ARG005
     verify = FunctionType(
         original.__code__, {**original.__globals__, "Verifier": verifiers}, closure=original.__closure__

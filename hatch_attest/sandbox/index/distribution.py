@@ -11,6 +11,7 @@ import os.path
 import re
 import tarfile
 import zipfile
+import zlib
 from typing import TYPE_CHECKING
 
 from packaging.utils import (
@@ -193,12 +194,12 @@ def _zip_content_problem(filename: str, archive: zipfile.ZipFile, size: int) -> 
 
 
 def _tar_problem(content: bytes) -> str | None:
-    if not tarfile.is_tarfile(io.BytesIO(content)):
-        return "File is not a tarfile"
     try:
+        if not tarfile.is_tarfile(io.BytesIO(content)):
+            return "File is not a tarfile"
         with tarfile.open(fileobj=io.BytesIO(content), mode="r:gz") as archive:
             return _sdist_problem(archive.getnames())
-    except (tarfile.ReadError, EOFError):
+    except (tarfile.ReadError, EOFError, zlib.error):
         return "None"
 
 

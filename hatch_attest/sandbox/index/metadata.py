@@ -6,16 +6,22 @@ The rules and words are those of warehouse/forklift/metadata.py and forms.py. No
 from __future__ import annotations
 
 import re
+import sys
 import typing
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
-from packaging.metadata import ExceptionGroup, InvalidMetadata, Metadata, RawMetadata
+from packaging.metadata import InvalidMetadata, Metadata, RawMetadata
 from packaging.requirements import InvalidRequirement, Requirement
 from trove_classifiers import classifiers as known_classifiers
 from trove_classifiers import deprecated_classifiers
 
 from hatch_attest.sandbox.index.refusal import bad_request
+
+if sys.version_info >= (3, 11):
+    from builtins import ExceptionGroup
+else:
+    from packaging.metadata import ExceptionGroup
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -82,9 +88,10 @@ def parse_metadata(form: FormData) -> Metadata:
     """
     try:
         metadata = Metadata.from_raw(_raw_metadata(form))
-        problems = list(_problems(metadata))
     except ExceptionGroup as group:
-        problems = [error for error in group.exceptions if isinstance(error, InvalidMetadata)]
+        invalid = [error for error in group.exceptions if isinstance(error, InvalidMetadata)]
+        raise bad_request(_describe(invalid)) from group
+    problems = list(_problems(metadata))
     if problems:
         raise bad_request(_describe(problems))
     return metadata
@@ -94,7 +101,8 @@ def _raw_metadata(form: FormData) -> RawMetadata:
     raw: dict[str, Any] = {}
     for field, hint in typing.get_type_hints(RawMetadata).items():
         name = _FORM_NAMES.get(field, field)
-        values = [value for value in form.getlist(name) if isinstance(value, str)]
+        # distutils wrote UNKNOWN where it knew nothing; PyPI reads that as nothing.
+        values = [value for value in form.getlist(name) if isinstance(value, str) and value.strip() != "UNKNOWN"]
         if not values or values == [""]:
             continue
         if field == "keywords":

@@ -121,10 +121,8 @@ class TrustedPublishing:
             except InvalidPublisherError as error:
                 description = f"valid token, but no corresponding publisher ({error})"
                 raise MintError("invalid-publisher", description) from error
-            token = (kind.issuer, str(claims.get("jti")))
-            if kind.single_use and token in self._used:
-                raise MintError("invalid-reuse-token", "invalid token: already used")
-            self._used.add(token)
+            if kind.single_use:
+                self._use_up(kind.issuer, claims["jti"])
             return self._accounts.mint(publisher, self._projects[publisher])
 
     def _kind_of(self, identity_token: str) -> type[Publisher]:
@@ -156,14 +154,19 @@ class TrustedPublishing:
         except (jwt.PyJWTError, KeyError) as error:
             raise MintError("invalid-token", "malformed or invalid token") from error
 
+    def _use_up(self, issuer: str, token_id: str) -> None:
+        if (issuer, token_id) in self._used:
+            raise MintError("invalid-reuse-token", "invalid token: already used")
+        self._used.add((issuer, token_id))
+
     def _reify(self, kind: type[Publisher], claims: Claims) -> None:
         """Turn a pending publisher into a project and its publisher."""
         try:
             publisher = find_publisher(kind, claims, self._pending)
         except InvalidPublisherError:
             return
-        if kind.single_use and (kind.issuer, str(claims.get("jti"))) in self._used:
-            return
+        if kind.single_use and (kind.issuer, claims["jti"]) in self._used:
+            raise MintError("invalid-reuse-token", "invalid token: already used")
         project, owner = self._pending.pop(publisher)
         if self._store.project(project) is not None:
             raise MintError("invalid-pending-publisher", "valid token, but project already exists")
