@@ -5,7 +5,6 @@ It hands over data only: a directory with a ClientTrustConfig, a CA certificate 
 
 from __future__ import annotations
 
-import datetime as dt
 import json
 import os
 import shlex
@@ -13,6 +12,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hatch_attest.errors import SandboxError
 from hatch_attest.sandbox.authority import Authority
 from hatch_attest.sandbox.ct import CTLog
 from hatch_attest.sandbox.identities import EmailIdentity, GitHubIdentity, GitLabIdentity, GoogleIdentity
@@ -23,6 +23,8 @@ from hatch_attest.sandbox.log import Log
 from hatch_attest.sandbox.server import Faults, Loopback, Request
 
 if TYPE_CHECKING:
+    import datetime as dt
+
     from typing_extensions import Self
 
     from hatch_attest.sandbox.identities import Identity
@@ -64,6 +66,7 @@ class Sandbox:
 
     def __init__(self, directory: Path, identity: Identity | None = None) -> None:
         self.directory = Path(directory).absolute()
+        self._running = False
         self._loopback = Loopback()
         self.requests = self._loopback.requests
         self.faults = self._loopback.faults
@@ -87,14 +90,31 @@ class Sandbox:
         index.app = index_tls.app = self.index.app
 
     def __enter__(self) -> Self:
-        self.directory.mkdir(parents=True, exist_ok=True)
-        _write(self.directory / "trust_config.json", json.dumps(self.trust_config(), indent=2) + "\n")
-        _write(self.directory / "ca.pem", self._loopback.ca_pem.decode())
-        self._write_environment()
-        self._loopback.__enter__()
+        """Write the files and serve.
+
+        Raises:
+            SandboxError: the directory cannot be written.
+
+        """
+        try:
+            self.directory.mkdir(parents=True, exist_ok=True)
+            _write(self.directory / "trust_config.json", json.dumps(self.trust_config(), indent=2) + "\n")
+            _write(self.directory / "ca.pem", self._loopback.ca_pem.decode())
+            self._running = True
+            self._write_environment()
+            self._loopback.start()
+        except BaseException as error:
+            self._close()
+            if isinstance(error, OSError):
+                raise SandboxError("sandbox-start", cause=error.strerror, directory=self.directory) from error
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._close()
+
+    def _close(self) -> None:
+        self._running = False
         self._loopback.stop()
         self.index.close()
 
@@ -111,9 +131,7 @@ class Sandbox:
     def count(self, service: str, method: str | None = None, path_prefix: str = "") -> int:
         """Return how many requests a service received, of a method and with the start of a path if given."""
         return sum(
-            request.service == service
-            and method in (None, request.method)
-            and request.path.startswith(path_prefix)
+            request.service == service and method in (None, request.method) and request.path.startswith(path_prefix)
             for request in self.requests
         )
 
@@ -154,6 +172,8 @@ class Sandbox:
         return start.isoformat().replace("+00:00", "Z")
 
     def _write_environment(self) -> None:
+        if not self._running:
+            return
         environment = self.environment
         _write(self.directory / "environment.json", json.dumps(environment, indent=2) + "\n")
         lines = [f"export {name}={shlex.quote(value)}\n" for name, value in environment.items()]

@@ -7,32 +7,31 @@ form of Fulcio v1.8 with an embedded SCT. Refusals have Fulcio's status, code an
 from __future__ import annotations
 
 import base64
-import binascii
 import datetime as dt
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import jwt
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from hatch_attest.sandbox.bodies import NotJSONError, parse_object
+from hatch_attest.sandbox.bodies import NotJSONError, parse_object, text_at
 from hatch_attest.sandbox.certificates import Principal, UnacceptableClaimsError, known_issuer, principal
+from hatch_attest.sandbox.chain import CODE_SIGNING, authority_key_identifier, key_usage, new_chain
 from hatch_attest.sandbox.ct import CTLog, signed_certificate_timestamps
+from hatch_attest.sandbox.proofs import RefusedError, proven_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from starlette.requests import Request
 
-PublicKey = ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey | rsa.RSAPublicKey
+    from hatch_attest.sandbox.keys import PublicKey
 
 _LIFETIME = dt.timedelta(minutes=10)
 # go-oidc allows a token to start five minutes ahead, and allows no time at all past its end.
@@ -43,27 +42,6 @@ _NOT_FOUND = 5
 _UNIMPLEMENTED = 12
 
 _BAD_TOKEN = "There was an error processing the identity token"  # noqa: S105  # a message
-_BAD_SIGNATURE = "The signature supplied in the request could not be verified"
-_BAD_REQUEST = "The certificate signing request could not be parsed"
-_BAD_KEY = "The public key supplied in the request could not be parsed"
-_WEAK_KEY = "The public key supplied in the request is insecure"
-
-# What a key must be signed with: Fulcio's --client-signing-algorithms, which names pairs of key and hash.
-_CURVE_HASHES: dict[str, type[hashes.HashAlgorithm]] = {
-    "secp256r1": hashes.SHA256,
-    "secp384r1": hashes.SHA384,
-    "secp521r1": hashes.SHA512,
-}
-_RSA_SIZES = frozenset({2048, 3072, 4096})
-_GO_HASH_NAMES = {"sha1": "SHA-1", "sha256": "SHA-256", "sha384": "SHA-384", "sha512": "SHA-512"}
-
-
-class RefusedError(Exception):
-    """The request is refused with HTTP 400; ``message`` is Fulcio's."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__(message)
-        self.message = message
 
 
 class Authority:
@@ -94,14 +72,14 @@ class Authority:
         self._ct = ct
         self._audience = audience
         self._clock = clock
-        self._key, self.chain = _new_chain(dt.datetime.fromtimestamp(clock(), dt.timezone.utc))
+        self._key, self.chain = new_chain(dt.datetime.fromtimestamp(clock(), dt.timezone.utc))
         self.issued: list[x509.Certificate] = []
         self.app = Starlette(
             routes=[
                 Route("/api/v2/signingCert", self._signing_cert, methods=["POST"]),
                 Route("/api/v2/trustBundle", self._trust_bundle, methods=["GET"]),
             ],
-            exception_handlers={RefusedError: _refused, HTTPException: _no_route},
+            exception_handlers={RefusedError: _refused, NotJSONError: _refused, HTTPException: _no_route},
         )
 
     def trusted(self, uri: str, start: str) -> dict[str, object]:
@@ -115,19 +93,14 @@ class Authority:
         }
 
     async def _signing_cert(self, request: Request) -> Response:
-        try:
-            body = parse_object(await request.body())
-        except NotJSONError as error:
-            raise RefusedError(str(error)) from error
+        body = parse_object(await request.body())
         scheme, _, credential = request.headers.get("authorization", "").partition(" ")
-        token = _member(body, "credentials", "oidcIdentityToken") or (credential if scheme == "Bearer" else "")
+        token = text_at(body, "credentials", "oidcIdentityToken") or (credential if scheme == "Bearer" else "")
         leaf = await run_in_threadpool(self._issue_for, token, body)
-        chain = [certificate.public_bytes(serialization.Encoding.PEM).decode() for certificate in (leaf, *self.chain)]
-        return JSONResponse({"signedCertificateEmbeddedSct": {"chain": {"certificates": chain}}})
+        return JSONResponse({"signedCertificateEmbeddedSct": {"chain": {"certificates": _pems(leaf, *self.chain)}}})
 
     async def _trust_bundle(self, _request: Request) -> Response:
-        chain = [certificate.public_bytes(serialization.Encoding.PEM).decode() for certificate in self.chain]
-        return JSONResponse({"chains": [{"certificates": chain}]})
+        return JSONResponse({"chains": [{"certificates": _pems(*self.chain)}]})
 
     def _issue_for(self, token: str, body: Mapping[str, Any]) -> x509.Certificate:
         claims = self._verified_claims(token)
@@ -137,9 +110,9 @@ class Authority:
             if error.message is None:
                 raise RefusedError(_BAD_TOKEN) from error
             # Fulcio reads a job's claims only when it writes the certificate, after it looked at the key.
-            _proven_key(body, str(claims["sub"]))
+            proven_key(body, str(claims["sub"]))
             raise RefusedError(error.message) from error
-        leaf = self._issue(who, _proven_key(body, who.name))
+        leaf = self._issue(who, proven_key(body, who.name))
         self.issued.append(leaf)
         return leaf
 
@@ -187,10 +160,10 @@ class Authority:
             .serial_number(x509.random_serial_number())
             .not_valid_before(now)
             .not_valid_after(now + _LIFETIME)
-            .add_extension(_key_usage(digital_signature=True), critical=True)
-            .add_extension(x509.ExtendedKeyUsage([x509.ExtendedKeyUsageOID.CODE_SIGNING]), critical=False)
+            .add_extension(key_usage(digital_signature=True), critical=True)
+            .add_extension(CODE_SIGNING, critical=False)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
-            .add_extension(_authority_key_identifier(issuer), critical=False)
+            .add_extension(authority_key_identifier(issuer), critical=False)
             # Critical, because the subject is empty (RFC 5280, section 4.2.1.6).
             .add_extension(x509.SubjectAlternativeName([who.alternative_name]), critical=True)
         )
@@ -203,166 +176,8 @@ class Authority:
         )
 
 
-def _proven_key(body: Mapping[str, Any], name: str) -> PublicKey:
-    """Return the key to certify, from a signing request or with a proof of possession, which signs ``name``.
-
-    Raises:
-        RefusedError: there is none, it is weak, or the caller does not have the private key.
-
-    """
-    request = _bytes_member(body, "certificateSigningRequest")
-    if request:
-        return _key_of_request(request)
-    content = _member(body, "publicKeyRequest", "publicKey", "content")
-    key = _acceptable(_load_public_key(content))
-    proof = _bytes_member(body, "publicKeyRequest", "proofOfPossession")
-    try:
-        _verify(key, proof, name.encode())
-    except InvalidSignature as error:
-        raise RefusedError(_BAD_SIGNATURE) from error
-    return key
-
-
-def _key_of_request(pem: bytes) -> PublicKey:
-    try:
-        request = x509.load_pem_x509_csr(pem)
-        key = request.public_key()
-        algorithm = request.signature_hash_algorithm
-    except (ValueError, UnsupportedAlgorithm) as error:
-        raise RefusedError(_BAD_REQUEST) from error
-    acceptable = _acceptable(key)
-    if not request.is_signature_valid:
-        raise RefusedError(_BAD_SIGNATURE)
-    _permit(acceptable, algorithm)
-    return acceptable
-
-
-def _load_public_key(content: str) -> object:
-    try:
-        return serialization.load_pem_public_key(content.encode())
-    except (ValueError, UnsupportedAlgorithm) as error:
-        raise RefusedError(_BAD_KEY) from error
-
-
-def _acceptable(key: object) -> PublicKey:
-    """Refuse a key of a kind or size that sigstore's ValidatePubKey calls weak."""
-    match key:
-        case rsa.RSAPublicKey() if key.key_size in _RSA_SIZES:
-            return key
-        case ec.EllipticCurvePublicKey() if key.curve.name in _CURVE_HASHES:
-            return key
-        case ed25519.Ed25519PublicKey():
-            return key
-    raise RefusedError(_WEAK_KEY)
-
-
-def _permit(key: PublicKey, algorithm: hashes.HashAlgorithm | None) -> None:
-    """Refuse a hash that Fulcio does not permit with this kind of key."""
-    match key:
-        case ec.EllipticCurvePublicKey():
-            kind, permitted = "*ecdsa.PublicKey", _CURVE_HASHES[key.curve.name]
-        case rsa.RSAPublicKey():
-            kind, permitted = "*rsa.PublicKey", hashes.SHA256
-        case _:
-            return
-    if not isinstance(algorithm, permitted):
-        name = algorithm.name if algorithm is not None else "unknown"
-        message = f"signing algorithm not permitted: {kind}, {_GO_HASH_NAMES.get(name, name)}"
-        raise RefusedError(message)
-
-
-def _verify(key: PublicKey, signature: bytes, data: bytes) -> None:
-    """Verify a signature made with the hash that belongs to the key."""
-    match key:
-        case ec.EllipticCurvePublicKey():
-            key.verify(signature, data, ec.ECDSA(_CURVE_HASHES[key.curve.name]()))
-        case rsa.RSAPublicKey():
-            key.verify(signature, data, padding.PKCS1v15(), hashes.SHA256())
-        case _:
-            key.verify(signature, data)
-
-
-def _new_chain(now: dt.datetime) -> tuple[ec.EllipticCurvePrivateKey, tuple[x509.Certificate, x509.Certificate]]:
-    """Make a root and an intermediate on P-384; returns the intermediate's key and both certificates.
-
-    The root's key is not kept. Both are valid from an hour ago, as Fulcio's own command makes them.
-    """
-    root_key, key = ec.generate_private_key(ec.SECP384R1()), ec.generate_private_key(ec.SECP384R1())
-    root_name, name = _name("hatch-attest sandbox root"), _name("hatch-attest sandbox intermediate")
-
-    def certificate(
-        subject: x509.Name, public: ec.EllipticCurvePublicKey, depth: int
-    ) -> x509.CertificateBuilder:
-        return (
-            x509.CertificateBuilder()
-            .issuer_name(root_name)
-            .subject_name(subject)
-            .public_key(public)
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - dt.timedelta(hours=1))
-            .not_valid_after(now + dt.timedelta(days=3650))
-            .add_extension(x509.BasicConstraints(ca=True, path_length=depth), critical=True)
-            .add_extension(_key_usage(key_cert_sign=True, crl_sign=True), critical=True)
-            .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
-            .add_extension(
-                x509.AuthorityKeyIdentifier.from_issuer_public_key(root_key.public_key()), critical=False
-            )
-        )
-
-    root = certificate(root_name, root_key.public_key(), 1).sign(root_key, hashes.SHA384())
-    intermediate = (
-        certificate(name, key.public_key(), 0)
-        .add_extension(x509.ExtendedKeyUsage([x509.ExtendedKeyUsageOID.CODE_SIGNING]), critical=False)
-        .sign(root_key, hashes.SHA384())
-    )
-    return key, (intermediate, root)
-
-
-def _name(common_name: str) -> x509.Name:
-    return x509.Name(
-        [
-            x509.NameAttribute(x509.NameOID.ORGANIZATION_NAME, "sandbox.invalid"),
-            x509.NameAttribute(x509.NameOID.COMMON_NAME, common_name),
-        ]
-    )
-
-
-def _authority_key_identifier(issuer: x509.Certificate) -> x509.AuthorityKeyIdentifier:
-    identifier = issuer.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
-    return x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier)
-
-
-def _key_usage(
-    *, digital_signature: bool = False, key_cert_sign: bool = False, crl_sign: bool = False
-) -> x509.KeyUsage:
-    return x509.KeyUsage(
-        digital_signature=digital_signature,
-        content_commitment=False,
-        key_encipherment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        key_cert_sign=key_cert_sign,
-        crl_sign=crl_sign,
-        encipher_only=False,
-        decipher_only=False,
-    )
-
-
-def _member(body: Mapping[str, Any], *path: str) -> str:
-    """Return a string at a path of a JSON object; what is not there is empty, as in protobuf."""
-    value: object = body
-    for name in path:
-        value = value.get(name) if isinstance(value, dict) else None
-    return value if isinstance(value, str) else ""
-
-
-def _bytes_member(body: Mapping[str, Any], *path: str) -> bytes:
-    text = _member(body, *path)
-    try:
-        return base64.b64decode(text, validate=True)
-    except binascii.Error as error:
-        message = f'proto: invalid value for bytes field {path[-1]}: "{text}"'
-        raise RefusedError(message) from error
+def _pems(*certificates: x509.Certificate) -> list[str]:
+    return [certificate.public_bytes(serialization.Encoding.PEM).decode() for certificate in certificates]
 
 
 def _error(status: int, code: int, message: str) -> Response:
@@ -370,13 +185,11 @@ def _error(status: int, code: int, message: str) -> Response:
 
 
 async def _refused(_request: Request, error: Exception) -> Response:
-    assert isinstance(error, RefusedError)
-    return _error(400, _INVALID_ARGUMENT, error.message)
+    return _error(400, _INVALID_ARGUMENT, str(error))
 
 
 async def _no_route(_request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
     method_not_allowed = 405
-    if error.status_code == method_not_allowed:
+    if cast("HTTPException", error).status_code == method_not_allowed:
         return _error(501, _UNIMPLEMENTED, "Method Not Allowed")
     return _error(404, _NOT_FOUND, "Not Found")

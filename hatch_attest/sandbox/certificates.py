@@ -52,7 +52,7 @@ _NAMES = {
 
 @dataclass(frozen=True)
 class _Workflow:
-    """How the tokens of one CI system become a certificate; ``{name}`` stands for the claim's value."""
+    """How the tokens of one CI system become a certificate: names of claims, or templates of them as Go has them."""
 
     defaults: Mapping[str, str]
     alternative_name: str
@@ -62,52 +62,54 @@ class _Workflow:
 _WORKFLOWS = {
     GITHUB: _Workflow(
         defaults={"url": "https://github.com", "environment": ""},
-        alternative_name="{url}/{job_workflow_ref}",
+        alternative_name="{{ .url }}/{{ .job_workflow_ref }}",
         extensions={
             2: "event_name",
             3: "sha",
             4: "workflow",
             5: "repository",
             6: "ref",
-            9: "{url}/{job_workflow_ref}",
+            9: "{{ .url }}/{{ .job_workflow_ref }}",
             10: "job_workflow_sha",
             11: "runner_environment",
-            12: "{url}/{repository}",
+            12: "{{ .url }}/{{ .repository }}",
             13: "sha",
             14: "ref",
             15: "repository_id",
-            16: "{url}/{repository_owner}",
+            16: "{{ .url }}/{{ .repository_owner }}",
             17: "repository_owner_id",
-            18: "{url}/{workflow_ref}",
+            18: "{{ .url }}/{{ .workflow_ref }}",
             19: "workflow_sha",
             20: "event_name",
-            21: "{url}/{repository}/actions/runs/{run_id}/attempts/{run_attempt}",
+            21: "{{ .url }}/{{ .repository }}/actions/runs/{{ .run_id }}/attempts/{{ .run_attempt }}",
             22: "repository_visibility",
             23: "environment",
         },
     ),
     GITLAB: _Workflow(
         defaults={"url": "https://gitlab.com", "environment": ""},
-        alternative_name="https://{ci_config_ref_uri}",
+        alternative_name="https://{{ .ci_config_ref_uri }}",
         extensions={
-            9: "https://{ci_config_ref_uri}",
+            9: "https://{{ .ci_config_ref_uri }}",
             10: "ci_config_sha",
             11: "runner_environment",
-            12: "{url}/{project_path}",
+            12: "{{ .url }}/{{ .project_path }}",
             13: "sha",
-            14: "refs/{ref_type_plural}/{ref}",
+            14: 'refs/{{if eq .ref_type "branch"}}heads/{{ else }}tags/{{end}}{{ .ref }}',
             15: "project_id",
-            16: "{url}/{namespace_path}",
+            16: "{{ .url }}/{{ .namespace_path }}",
             17: "namespace_id",
-            18: "https://{ci_config_ref_uri}",
+            18: "https://{{ .ci_config_ref_uri }}",
             19: "ci_config_sha",
             20: "pipeline_source",
-            21: "{url}/{project_path}/-/jobs/{job_id}",
+            21: "{{ .url }}/{{ .project_path }}/-/jobs/{{ .job_id }}",
             22: "project_visibility",
             23: "environment",
         },
     ),
 }
+_REFERENCE = re.compile(r'\{\{ \.(\w+) \}\}|\{\{if eq \.(\w+) "(\w+)"\}\}(.*?)\{\{ else \}\}(.*?)\{\{end\}\}')
+_ADDRESS = re.compile(r"[!-?A-~]+@[!-?A-~]+")
 _EMAIL_ISSUERS = frozenset({GOOGLE, SIGSTORE})
 
 
@@ -158,7 +160,7 @@ def principal(claims: Mapping[str, object]) -> Principal:
 
 def _person(claims: Mapping[str, object]) -> Principal:
     email = claims.get("email")
-    if not isinstance(email, str) or not email.isascii() or claims.get("email_verified") is not True:
+    if not isinstance(email, str) or not _ADDRESS.fullmatch(email) or claims.get("email_verified") is not True:
         raise UnacceptableClaimsError
     issuer: object = claims["iss"]
     if issuer == SIGSTORE:
@@ -172,8 +174,6 @@ def _person(claims: Mapping[str, object]) -> Principal:
 def _job(workflow: _Workflow, claims: Mapping[str, object]) -> Principal:
     issuer, subject = str(claims["iss"]), str(claims["sub"])
     values = {**workflow.defaults, **{name: str(value) for name, value in claims.items()}}
-    if "ref_type" in values:
-        values["ref_type_plural"] = "heads" if values["ref_type"] == "branch" else "tags"
     uri = _fill(workflow.alternative_name, values, "SubjectAlternativeName", issuer)
     # As Go's url.URL does: a certificate's URI is ASCII.
     name = x509.UniformResourceIdentifier(quote(uri, safe="!#$%&'()*+,/:;=?@[]~"))
@@ -184,14 +184,24 @@ def _job(workflow: _Workflow, claims: Mapping[str, object]) -> Principal:
 
 
 def _fill(template: str, values: Mapping[str, str], name: str, issuer: str) -> str:
-    """Return a claim, or a template with the claims filled in."""
-    references = re.findall(r"\{(\w+)\}", template)
-    missing = next((claim for claim in references or [template] if claim not in values), None)
-    if missing is not None:
+    """Return a claim, or a template with the claims filled in; where one is missing, Go's or Fulcio's words say so."""
+
+    def value(match: re.Match[str]) -> str:
+        group = 1 if match[1] else 2
+        claim = match[group]
+        if claim not in values:
+            where = f'template: :1:{match.start(group) - 1}: executing "" at <.{claim}>'
+            raise UnacceptableClaimsError(f'{where}: map has no entry for key "{claim}"')
+        if match[1]:
+            return values[claim]
+        return match[4] if values[claim] == match[3] else match[5]
+
+    if "{{" in template:
+        return _REFERENCE.sub(value, template)
+    if template not in values:
         detail = json.dumps({"ExtensionName": name, "Issuer": issuer}, indent="\t")
-        message = f"value <{missing}> not present in either claims or defaults. {detail}"
-        raise UnacceptableClaimsError(message)
-    return template.format_map(values) if references else values[template]
+        raise UnacceptableClaimsError(f"value <{template}> not present in either claims or defaults. {detail}")
+    return values[template]
 
 
 def _extensions(issuer: str, values: Mapping[int, str], subject: str) -> Iterator[x509.UnrecognizedExtension]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtensionOID
 
 from hatch_attest.sandbox.keys import LogKey
 
@@ -76,7 +77,7 @@ def _without_poison(precertificate: x509.Certificate) -> bytes:
         x509.CertificateBuilder()
         .issuer_name(precertificate.issuer)
         .subject_name(precertificate.subject)
-        .public_key(precertificate.public_key())  # type: ignore[arg-type]  # what was issued can be issued again
+        .public_key(precertificate.public_key())
         .serial_number(precertificate.serial_number)
         .not_valid_before(precertificate.not_valid_before_utc)
         .not_valid_after(precertificate.not_valid_after_utc)
@@ -91,7 +92,7 @@ def signed_certificate_timestamps(sct: bytes) -> x509.UnrecognizedExtension:
     """Wrap one serialized SCT as the extension that embeds it (RFC 6962, section 3.3)."""
     element = len(sct).to_bytes(2, "big") + sct
     return x509.UnrecognizedExtension(
-        x509.ExtensionOID.PRECERT_SIGNED_CERTIFICATE_TIMESTAMPS,
+        ExtensionOID.PRECERT_SIGNED_CERTIFICATE_TIMESTAMPS,
         der(0x04, len(element).to_bytes(2, "big") + element),
     )
 

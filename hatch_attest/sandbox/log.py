@@ -12,7 +12,7 @@ import secrets
 import threading
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import rfc8785
 from starlette.applications import Starlette
@@ -21,7 +21,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from hatch_attest.sandbox.bodies import NotJSONError, parse_object
+from hatch_attest.sandbox.bodies import NotJSONError, list_at, object_at, parse_object, text_at
 from hatch_attest.sandbox.entries import KINDS, UnacceptableEntryError, canonical
 from hatch_attest.sandbox.keys import LogKey
 from hatch_attest.sandbox.merkle import Tree, leaf_hash
@@ -40,7 +40,7 @@ _NO_CACHE = {
     "X-Accel-Expires": "0",
 }
 # go-openapi's codes of a failed validation, in the body beside HTTP 422.
-_REQUIRED, _PATTERN, _MINIMUM = 602, 605, 609
+_TYPE, _REQUIRED, _PATTERN, _MINIMUM = 601, 602, 605, 609
 
 
 @dataclass(frozen=True)
@@ -164,22 +164,21 @@ class Log:
         text = request.query_params.get("logIndex")
         if text is None:
             raise RefusedError(422, "logIndex in query is required", code=_REQUIRED)
-        try:
-            index = int(text)
-        except ValueError as error:
-            message = f'logIndex in query must be of type int64: "{text}"'
-            raise RefusedError(422, message, code=601) from error
+        index = _int(text, "logIndex")
         if index < 0:
             raise RefusedError(422, "logIndex in query should be greater than or equal to 0", code=_MINIMUM)
-        if index >= len(self.entries):
+        entry = self._at(index)
+        if entry is None:
             return Response(status_code=404, headers=_NO_CACHE)
-        return _json(self._answer(self.entries[index]), headers=_NO_CACHE)
+        return _json(self._answer(entry), headers=_NO_CACHE)
+
+    def _at(self, index: object) -> Entry | None:
+        return self.entries[index] if isinstance(index, int) and 0 <= index < len(self.entries) else None
 
     async def _entry_by_uuid(self, request: Request) -> Response:
         uuid = request.path_params["uuid"]
         if not _UUID.fullmatch(uuid):
-            message = f"entryUUID in path should match '^{_UUID.pattern}$'"
-            raise RefusedError(422, message, code=_PATTERN)
+            raise RefusedError(422, f"entryUUID in path should match '^{_UUID.pattern}$'", code=_PATTERN)
         entry = self._find(uuid)
         if entry is None:
             return Response(status_code=404, headers=_NO_CACHE)
@@ -192,12 +191,10 @@ class Log:
 
     async def _retrieve(self, request: Request) -> Response:
         query = await _body(request, "entry")
-        found: list[Entry | None] = [self._find(str(uuid)) for uuid in query.get("entryUUIDs") or []]
-        found += [
-            self.entries[index] if 0 <= index < len(self.entries) else None for index in query.get("logIndexes") or []
-        ]
-        for proposed in query.get("entries") or []:
-            body = await run_in_threadpool(_canonical, _proposed(proposed))
+        found = [self._find(str(uuid)) for uuid in list_at(query, "entryUUIDs")]
+        found += [self._at(index) for index in list_at(query, "logIndexes")]
+        for proposed in list_at(query, "entries"):
+            body = await run_in_threadpool(_canonical, _proposed(object_at(proposed)))
             found.append(self._by_leaf.get(leaf_hash(body).hex()))
         return _json([self._answer(entry) for entry in found if entry is not None])
 
@@ -217,13 +214,15 @@ class Log:
         return Response(self.key.public_pem, media_type="application/x-pem-file", headers=_NO_CACHE)
 
     async def _proof(self, request: Request) -> Response:
-        first, last = (int(request.query_params.get(name, "1")) for name in ("firstSize", "lastSize"))
+        last = _int(request.query_params.get("lastSize", ""), "lastSize")
+        first = _int(request.query_params.get("firstSize", "1"), "firstSize")
+        if not 0 < first <= last:
+            message = f"firstSize({first}) must be less than lastSize({last}) and both at least 1"
+            raise RefusedError(422, message, code=_MINIMUM)
         with self._lock:
             size = len(self._tree)
             if last > size:
-                message = (
-                    f"the tree size requested({last}) was greater than what is currently observable({size})"
-                )
+                message = f"the tree size requested({last}) was greater than what is currently observable({size})"
                 raise RefusedError(400, message, line_end=True)
             hashes = [node.hex() for node in self._tree.consistency(first, last)]
             root = self._tree.root(last).hex()
@@ -249,9 +248,17 @@ async def _body(request: Request, name: str) -> dict[str, Any]:
         raise RefusedError(500, str(error)) from error
 
 
+def _int(text: str, name: str) -> int:
+    try:
+        return int(text)
+    except ValueError as error:
+        message = f'{name} in query must be of type int64: "{text}"'
+        raise RefusedError(422, message, code=_TYPE) from error
+
+
 def _proposed(proposed: Mapping[str, Any]) -> Mapping[str, Any]:
     """Check the outer shape of a proposed entry, before its kind's rules."""
-    kind = proposed.get("kind")
+    kind = text_at(proposed, "kind")
     if not kind:
         raise RefusedError(422, "kind in body is required", code=_REQUIRED)
     if kind not in KINDS:
@@ -268,31 +275,32 @@ def _canonical(proposed: Mapping[str, Any]) -> bytes:
     try:
         return canonical(proposed)
     except UnacceptableEntryError as error:
-        message = f"error processing entry: {error}"
-        raise RefusedError(400, message, line_end=True) from error
+        raise RefusedError(400, f"error processing entry: {error}", line_end=True) from error
+
+
+class _Line(JSONResponse):
+    """A JSON body that ends with a newline, as Go's encoder writes it."""
+
+    def render(self, content: Any) -> bytes:
+        return super().render(content) + b"\n"
 
 
 def _json(content: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    response = JSONResponse(content, status_code=status, headers=headers)
-    response.body += b"\n"
-    response.headers["content-length"] = str(len(response.body))
-    return response
+    return _Line(content, status_code=status, headers=headers)
 
 
 async def _refused(request: Request, error: Exception) -> Response:
-    assert isinstance(error, RefusedError)
+    refused = cast("RefusedError", error)
+    answer = _Line if refused.line_end else JSONResponse
     headers = _NO_CACHE if request.method == "GET" else None
-    content = {"code": error.code, "message": error.message}
-    if error.line_end:
-        return _json(content, error.status, headers)
-    return JSONResponse(content, error.status, headers)
+    return answer({"code": refused.code, "message": refused.message}, refused.status, headers)
 
 
 async def _no_route(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
+    refused = cast("HTTPException", error)
     method_not_allowed = 405
-    if error.status_code != method_not_allowed:
+    if refused.status_code != method_not_allowed:
         return JSONResponse({"code": 404, "message": f"path {request.url.path} was not found"}, 404)
-    allowed = ",".join(sorted(set(dict(error.headers or {}).get("Allow", "").split(", ")) - {"HEAD"}))
-    content = {"code": 405, "message": f"method {request.method} is not allowed, but [{allowed}] are"}
-    return JSONResponse(content, 405, {"Allow": allowed})
+    allowed = ",".join(sorted(set(dict(refused.headers or {}).get("Allow", "").split(", ")) - {"HEAD"}))
+    message = f"method {request.method} is not allowed, but [{allowed}] are"
+    return JSONResponse({"code": 405, "message": message}, 405, {"Allow": allowed})

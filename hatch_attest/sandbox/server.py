@@ -75,7 +75,7 @@ class Faults:
         self._faults: list[_Fault] = []
         self._lock = threading.Lock()
 
-    def add(  # noqa: PLR0913  # one call in a test says it all
+    def add(  # noqa: PLR0913, PLR0917  # one call in a test says it all
         self, service: str, method: str, path_prefix: str, action: Action, after: int = 0, times: int = 1
     ) -> None:
         """Let matching requests fail.
@@ -175,7 +175,7 @@ def _breakable(protocol: type[H11Protocol]) -> type[H11Protocol]:
     class BreakableProtocol(protocol):  # type: ignore[valid-type, misc]  # a class made from an argument
         def connection_made(self, transport: asyncio.Transport) -> None:
             super().connection_made(transport)
-            app = self.app
+            app = self.app  # type: ignore[has-type]  # uvicorn leaves it without a type
 
             async def breakable(scope: Any, receive: Any, send: Any) -> None:
                 scope.setdefault("extensions", {})[_ABORT] = transport.abort
@@ -184,18 +184,6 @@ def _breakable(protocol: type[H11Protocol]) -> type[H11Protocol]:
             self.app = breakable
 
     return BreakableProtocol
-
-
-class _Server(uvicorn.Server):
-    """A server that tells when it listens."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.listening = asyncio.Event()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self.listening.set()
 
 
 class Listener:
@@ -263,16 +251,15 @@ class Loopback:
     def start(self) -> None:
         """Serve; returns when every listener listens."""
         started: concurrent.futures.Future[None] = concurrent.futures.Future()
-        self._thread = threading.Thread(
-            target=self._run, args=(started,), name="hatch-attest sandbox", daemon=True
-        )
+        self._thread = threading.Thread(target=self._run, args=(started,), name="hatch-attest sandbox", daemon=True)
         self._thread.start()
         started.result(_START_TIMEOUT)
 
     def stop(self) -> None:
         """End all connections and the thread, and free the ports; a second call does nothing."""
         if self._thread is not None:
-            self._stop()
+            with contextlib.suppress(RuntimeError):  # the loop has ended by itself, after a failure
+                self._stop()
             self._thread.join()
             self._thread = None
         for listener in self._listeners:
@@ -304,31 +291,17 @@ class Loopback:
 
     async def _serve(self, started: concurrent.futures.Future[None]) -> None:
         loop = asyncio.get_running_loop()
-        servers = [_Server(self._config(listener)) for listener in self._listeners]
-
-        def stop() -> None:
-            self._stopping.set()
-            for server in servers:
-                server.should_exit = True
-
-        def stop_from_other_thread() -> None:
-            # The thread may have ended by itself, after a failure.
-            with contextlib.suppress(RuntimeError):
-                loop.call_soon_threadsafe(stop)
-
-        self._stop = stop_from_other_thread
-        serving = asyncio.gather(
-            *(
-                server.serve([listener.socket])
-                for server, listener in zip(servers, self._listeners, strict=True)
-            )
-        )
-        listening = asyncio.gather(*(server.listening.wait() for server in servers))
-        await asyncio.wait({serving, listening}, return_when=asyncio.FIRST_COMPLETED)
-        if not serving.done():
+        self._stop = lambda: loop.call_soon_threadsafe(self._stopping.set)
+        servers = [(uvicorn.Server(self._config(listener)), listener.socket) for listener in self._listeners]
+        try:
+            for server, socket_ in servers:
+                # What uvicorn's serve() does, without its polling ten times a second for the end.
+                server.lifespan = server.config.lifespan_class(server.config)
+                await server.startup([socket_])
             started.set_result(None)
-        listening.cancel()
-        await serving
+            await self._stopping.wait()
+        finally:
+            await asyncio.gather(*(server.shutdown([socket_]) for server, socket_ in servers if server.started))
 
     def _config(self, listener: Listener) -> uvicorn.Config:
         if listener.app is None:
