@@ -37,7 +37,9 @@ CATALOGUE: dict[str, Failure] = {
     "configuration": Failure("{count} in the configuration of hatch-attest", "Mend what is listed and run again."),
     # artifacts.py
     "artifact-unreadable": Failure("{name} cannot be read", "Build it again, or leave it out."),
-    "artifact-missing": Failure("{name}: there is no such file, and nothing matches it", "Build first, or correct the path."),
+    "artifact-missing": Failure(
+        "{name}: there is no such file, and nothing matches it", "Build first, or correct the path."
+    ),
     "artifact-not-a-file": Failure("{name} is named like an artifact but is no regular file", "Remove it from there."),
     "artifact-name": Failure(
         "{name} is not a valid file name of a wheel or an sdist", "Build it with a build backend; do not rename it."
@@ -65,7 +67,9 @@ CATALOGUE: dict[str, Failure] = {
     "token-expired": Failure(
         "The identity token of {source} expired {ago} s ago", "Get a fresh one right before it is used."
     ),
-    "identity-broken": Failure("{platform} has an identity set up, but gave no usable token", "In the workflow: {advice}."),
+    "identity-broken": Failure(
+        "{platform} has an identity set up, but gave no usable token", "In the workflow: {advice}."
+    ),
     # trust.py
     "trust-config-unreadable": Failure(
         "The Sigstore trust configuration {name} cannot be read", "Correct the path; it starts at the project's root."
@@ -77,9 +81,7 @@ CATALOGUE: dict[str, Failure] = {
         "The trust of the Sigstore instance {name} could not be refreshed",
         "Try again; for an instance of your own run `sigstore --instance URL trust-instance ROOT` first.",
     ),
-    "trust-plain-http": Failure(
-        "{name} names {url}: an identity token must not travel over plain http", "Use https."
-    ),
+    "trust-plain-http": Failure("{name} names {url}: an identity token must not travel over plain http", "Use https."),
     # signing.py
     "token-refused": Failure("The identity token of {source} cannot be used for Sigstore", "Get a fresh one."),
     "fulcio-refused": Failure(
@@ -117,7 +119,8 @@ CATALOGUE: dict[str, Failure] = {
         "Verify against the instance that signed it (option `sigstore`).",
     ),
     "attestation-sct": Failure(
-        "The certificate in the attestation of {name} is not in the certificate log", "Delete the sidecar and sign again."
+        "The certificate in the attestation of {name} is not in the certificate log",
+        "Delete the sidecar and sign again.",
     ),
     "attestation-log": Failure(
         "The log entry in the attestation of {name} does not hold", "Delete the sidecar and sign again."
@@ -131,6 +134,10 @@ CATALOGUE: dict[str, Failure] = {
     "attestation-refused": Failure("The attestation of {name} does not hold", "Delete the sidecar and sign again."),
     "attestation-identity": Failure(
         "{name} was signed by {signer}, not by {publisher}", "Sign it in the workflow of the Trusted Publisher."
+    ),
+    # sandbox/
+    "sandbox-start": Failure(
+        "The sandbox cannot start in {directory}", "Give it a directory that can be written and try again."
     ),
 }
 
@@ -196,6 +203,10 @@ class VerificationError(AttestError):
 
 class IndexFailure(AttestError):
     """The package index refused, or cannot be reached."""
+
+
+class SandboxError(AttestError):
+    """The sandbox cannot do its part."""
 
 
 class GateError(AttestError):
