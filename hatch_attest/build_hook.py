@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import sys
 import traceback
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
@@ -26,9 +27,13 @@ from hatch_attest.sidecars import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from hatch_attest.identity import Token
     from hatch_attest.trust import Trust
     from hatch_attest.verification import Verified
+
+_T = TypeVar("_T")
 
 SIGNING_EXTRA = "hatch-attest[sign]"
 _SIGNING_MODULES = ("pypi_attestations", "sigstore", "id", "tenacity")
@@ -107,7 +112,8 @@ class AttestBuildHook(BuildHookInterface[Any]):
             self._info(f"{printable(path.name)} is not signed: sign = 'never'")
             return
         try:
-            self._or_abort(self._sign, path, options)
+            note = f"{printable(path.name)} itself is untouched; it has no sidecar"
+            self._or_abort(self._sign, path, options, note=note)
         except Unsigned as unsigned:
             if options.sign == "always":
                 self._refuse(unsigned, printable(path.name))
@@ -120,10 +126,17 @@ class AttestBuildHook(BuildHookInterface[Any]):
             project = self.metadata.core.name
         except Exception:  # noqa: BLE001 - hatchling raises what it likes for a project without a name that parses
             project = ""
-        return Build(Path(self.root), project, version, os.environ)
+        return Build(
+            root=Path(self.root),
+            project=project,
+            version=version,
+            environ=os.environ,
+            by_pep517="hatchling.build" in sys.modules,  # the backend's interface; the command line has no use for it
+            directory=Path(self.directory) if self.directory else None,
+        )
 
     def _permission(self, version: str) -> Permission:
-        return may_sign(self._build(version), Path(self.directory))
+        return may_sign(self._build(version))
 
     def _options(self) -> HookOptions:
         return parse_hook_options(self.config, self._table_path(), os.environ)
@@ -229,22 +242,25 @@ class AttestBuildHook(BuildHookInterface[Any]):
         self.app.abort(f"attest: {name} cannot be signed, and sign = 'always': {unsigned.reason}; {unsigned.remedy}")
         raise AssertionError  # pragma: no cover - abort does not return
 
-    def _or_abort(self, call: Any, *arguments: Any) -> Any:
+    def _or_abort(self, call: Callable[..., _T], *arguments: Any, note: str = "") -> _T:
         """Run ``call``; end the build by Hatch's `abort` where it fails, with the traceback under `-v` only."""
         try:
             return call(*arguments)
-        except AttestError as error:
-            message = str(error)
         except (Unsigned, KeyboardInterrupt):
             raise
+        except AttestError as error:
+            self._abort(str(error), note)
         except Exception as error:  # noqa: BLE001 - nobody's build ends in a traceback of ours
-            message = f"unexpected {type(error).__name__}: {error}. Please report it, with the output of `hatch -v build`."
+            kind = type(error).__name__
+            self._abort(f"unexpected {kind}: {error}. Please report it, with the output of `hatch -v build`.", note)
+
+    def _abort(self, message: str, note: str) -> NoReturn:
         self.app.display_debug(traceback.format_exc())
-        self.app.abort(f"attest: {message}\nattest: the artifacts built so far are untouched, without new sidecars.")
+        self.app.abort("\n".join(f"attest: {line}" for line in (message, note) if line))
         raise AssertionError  # pragma: no cover - abort does not return
 
 
-def _once(token: Token) -> Any:
+def _once(token: Token) -> Callable[[], Token]:
     """Serve the token that was checked first, then fresh ones: a certificate is renewed with a new token."""
     pending = [token]
 
