@@ -164,7 +164,8 @@ def _expand(argument: str, root: Path) -> Iterator[Path]:
         yield path
         return
     # Windows' shells leave patterns alone, and a quoted one arrives here anywhere.
-    matches = sorted(glob.glob(str(path))) if glob.has_magic(argument) else []
+    # `Path.glob` takes no absolute pattern.
+    matches = sorted(glob.glob(str(path))) if glob.has_magic(argument) else []  # noqa: PTH207
     if not matches:
         raise ArtifactError("artifact-missing", name=printable(argument))
     yield from map(Path, matches)

@@ -33,7 +33,7 @@ class Failure:
 
 
 CATALOGUE: dict[str, Failure] = {
-    # configuration: options.py
+    # The configuration (options.py)
     "configuration": Failure("{count} in the configuration of hatch-attest", "Mend what is listed and run again."),
     # artifacts.py
     "artifact-unreadable": Failure("{name} cannot be read", "Build it again, or leave it out."),
@@ -201,7 +201,7 @@ class VerificationError(AttestError):
     """An attestation does not hold for its artifact."""
 
 
-class IndexFailure(AttestError):
+class IndexFailure(AttestError):  # noqa: N818 - IndexError is Python's own
     """The package index refused, or cannot be reached."""
 
 

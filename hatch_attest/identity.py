@@ -6,13 +6,15 @@ import base64
 import binascii
 import json
 import time
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hatch_attest.errors import IdentityError
 from hatch_attest.retries import retried
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
 
 SIGSTORE_AUDIENCE = "sigstore"
 TOKEN_VARIABLE = "SIGSTORE_IDENTITY_TOKEN"  # noqa: S105 - the name of a variable, not a token
@@ -143,6 +145,7 @@ def request_token(platform: Platform, audience: str) -> Token:
 
     """
     import id as ambient
+    import urllib3
     from id._internal.oidc import ambient as detectors
 
     detect: Callable[[str], str | None] = getattr(detectors, platform.detector)
@@ -152,14 +155,12 @@ def request_token(platform: Platform, audience: str) -> Token:
         raise IdentityError(
             "identity-broken", cause=str(error), platform=platform.name, advice=platform.advice
         ) from error
-    except OSError as error:
+    except (OSError, urllib3.exceptions.HTTPError) as error:
         raise IdentityError(
-            "identity-broken", cause=error.strerror, platform=platform.name, advice=platform.advice
+            "identity-broken", cause=str(error), platform=platform.name, advice=platform.advice
         ) from error
     if not raw:
-        raise IdentityError(
-            "identity-broken", cause="it gave no token", platform=platform.name, advice=platform.advice
-        )
+        raise IdentityError("identity-broken", cause="it gave no token", platform=platform.name, advice=platform.advice)
     return check_token(Token.parse(raw, platform.name), audience)
 
 

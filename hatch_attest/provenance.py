@@ -1,14 +1,15 @@
-"""Provenance: who a certificate or a token's claims say that signs, and which Trusted Publisher PyPI would make of it."""
+"""Provenance: who signs, as a certificate or a token says, and which Trusted Publisher PyPI makes of it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hatch_attest.options import TrustedPublisher
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from cryptography.x509 import Certificate
     from pypi_attestations import GitHubPublisher, GitLabPublisher, GooglePublisher
 

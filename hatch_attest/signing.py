@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
@@ -10,6 +9,8 @@ from urllib.parse import urlsplit
 from hatch_attest.errors import SigningError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import requests
     from pypi_attestations import Attestation
     from sigstore.sign import Signer as SigstoreSigner

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ipaddress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -12,6 +11,8 @@ from hatch_attest.errors import TrustError
 from hatch_attest.retries import retried
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from sigstore.models import ClientTrustConfig, TrustedRoot
 
 PRODUCTION = "production"

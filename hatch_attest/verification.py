@@ -12,6 +12,7 @@ from hatch_attest.provenance import SignerIdentity, identity_of_certificate, pyp
 from hatch_attest.sidecars import Predicate
 
 if TYPE_CHECKING:
+    from cryptography.x509 import Certificate
     from pypi_attestations import Attestation
 
     from hatch_attest.artifacts import Artifact
@@ -53,6 +54,13 @@ class Verified:
     signed_at: datetime
 
 
+class _AnySigner:
+    """The policy that takes every certificate: who signed is a rung of its own, `check_publisher`."""
+
+    def verify(self, cert: Certificate) -> None:
+        """Do nothing; sigstore's own `UnsafeNoOp` does the same and warns the user of it."""
+
+
 class Verifier:
     """Verifies attestations against one Sigstore instance, offline: make one for a run and use it for every file.
 
@@ -90,12 +98,10 @@ class Verifier:
     def _check_signature(self, attestation: Attestation, artifact: Artifact) -> None:
         from pypi_attestations import AttestationError
         from sigstore.errors import Error
-        from sigstore.verify.policy import UnsafeNoOp
 
         name = printable(artifact.name)
         try:
-            # Who signed is a rung of its own: `check_publisher`.
-            self._verifier.verify_dsse(attestation.to_bundle(), UnsafeNoOp())
+            self._verifier.verify_dsse(attestation.to_bundle(), _AnySigner())
         except AttestationError as error:
             raise VerificationError("attestation-malformed", cause=str(error), name=name) from error
         except Error as error:
@@ -130,7 +136,10 @@ def check_publisher(verified: Verified, artifact: Artifact, publisher: TrustedPu
         ) from error
     except ValueError as error:  # an extension that the policy reads is missing
         raise VerificationError(
-            "attestation-identity", cause=str(error), name=printable(artifact.name), signer=verified.signer,
+            "attestation-identity",
+            cause=str(error),
+            name=printable(artifact.name),
+            signer=verified.signer,
             publisher=publisher,
         ) from error
 
@@ -174,7 +183,7 @@ def _same_distribution(stated: str, name: str) -> bool:
         return False
 
 
-def _certificate(attestation: Attestation, artifact: Artifact) -> Any:
+def _certificate(attestation: Attestation, artifact: Artifact) -> Certificate:
     from cryptography import x509
 
     try:

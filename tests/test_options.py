@@ -81,12 +81,16 @@ def test_all_problems_come_at_once_with_their_places() -> None:
     assert found == [
         f"{PATH}.sgin: unknown key (did you mean 'sign'?)",
         f"{PATH}.sign: must be one of 'auto', 'always', 'never', not 'allways' (did you mean 'always'?)",
-        f"{PATH}.sigstore: must be 'production', 'staging', the path of a ClientTrustConfig file or the URL of a "
-        "trusted instance, not ''",
+        (
+            f"{PATH}.sigstore: must be 'production', 'staging', the path of a ClientTrustConfig file or the URL of a "
+            "trusted instance, not ''"
+        ),
         f"{PATH}.publisher.env: unknown key (did you mean 'environment'?)",
         f"{PATH}.publisher.repository: must be owner/name, not 'nameonly'",
-        f"{PATH}.publisher.workflow: must be the file name alone of a workflow (release.yml), not "
-        "'.github/workflows/r.yml'",
+        (
+            f"{PATH}.publisher.workflow: must be the file name alone of a workflow (release.yml), not "
+            "'.github/workflows/r.yml'"
+        ),
         f"{PATH}.predicates: 'slsa' is not built yet; only 'publish' is",
         f"{PATH}.predicates: must be one of 'publish', not 'publsh' (did you mean 'publish'?)",
         f"{PATH}.allow-public-log: must be true or false, not 'yes'",
