@@ -186,6 +186,27 @@ def _breakable(protocol: type[H11Protocol]) -> type[H11Protocol]:
     return BreakableProtocol
 
 
+async def _end(servers: list[uvicorn.Server]) -> None:
+    """Take no more connections, let running requests end, and close what is open.
+
+    uvicorn's own shutdown() waits for clients that keep an idle connection, which over TLS can take half a minute.
+    """
+    states = [server.server_state for server in servers]
+    for server in servers:
+        for listening in server.servers:
+            listening.close()
+    for state in states:
+        for connection in list(state.connections):
+            connection.shutdown()
+    tasks = [task for state in states for task in state.tasks]
+    if tasks:
+        await asyncio.wait(tasks, timeout=_GRACE)
+    while connections := [connection for state in states for connection in state.connections]:
+        for connection in connections:
+            connection.transport.abort()
+        await asyncio.sleep(0)
+
+
 class Listener:
     """One bound port on 127.0.0.1.
 
@@ -292,16 +313,16 @@ class Loopback:
     async def _serve(self, started: concurrent.futures.Future[None]) -> None:
         loop = asyncio.get_running_loop()
         self._stop = lambda: loop.call_soon_threadsafe(self._stopping.set)
-        servers = [(uvicorn.Server(self._config(listener)), listener.socket) for listener in self._listeners]
+        servers = [uvicorn.Server(self._config(listener)) for listener in self._listeners]
         try:
-            for server, socket_ in servers:
+            for server, listener in zip(servers, self._listeners, strict=True):
                 # What uvicorn's serve() does, without its polling ten times a second for the end.
                 server.lifespan = server.config.lifespan_class(server.config)
-                await server.startup([socket_])
+                await server.startup([listener.socket])
             started.set_result(None)
             await self._stopping.wait()
         finally:
-            await asyncio.gather(*(server.shutdown([socket_]) for server, socket_ in servers if server.started))
+            await _end([server for server in servers if server.started])
 
     def _config(self, listener: Listener) -> uvicorn.Config:
         if listener.app is None:
@@ -316,7 +337,6 @@ class Loopback:
             access_log=False,
             proxy_headers=False,
             server_header=False,
-            timeout_graceful_shutdown=_GRACE,
         )
         config.load()
         config.ssl = listener.context
