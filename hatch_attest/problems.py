@@ -24,5 +24,8 @@ def not_one_of(place: str, value: object, values: Sequence[str]) -> str:
 
 def hint(value: object, known: Sequence[str]) -> str:
     """Return `` (did you mean 'X'?)`` where ``value`` is nearly one of ``known``, else nothing."""
-    near = difflib.get_close_matches(value, known, n=1, cutoff=0.6) if isinstance(value, str) else []
+    if not isinstance(value, str):
+        return ""
+    begun = [each for each in known if value and each.startswith(value)]
+    near = begun or difflib.get_close_matches(value, known, n=1, cutoff=0.6)
     return f" (did you mean {near[0]!r}?)" if near else ""

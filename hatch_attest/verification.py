@@ -27,6 +27,7 @@ _RUNGS = (
     ("failed to verify SCT", "attestation-sct"),
     ("invalid log entry", "attestation-log"),
     ("not enough sources of verified time", "attestation-time"),
+    ("bundle must contain an inclusion promise", "attestation-time"),
     ("Integrated time", "attestation-time"),
     ("invalid signing cert: expired", "attestation-time"),
     ("DSSE", "attestation-signature"),
@@ -85,14 +86,15 @@ class Verifier:
         """
         predicate = _check_statement(attestation, artifact)
         certificate = _certificate(attestation, artifact)
+        log_index, signed_at = _read_entry(attestation, artifact)
+        _check_time(certificate, signed_at, artifact)
         self._check_signature(attestation, artifact)
-        entry = attestation.verification_material.transparency_entries[0]
         return Verified(
             attestation=attestation,
             predicate=predicate,
             signer=identity_of_certificate(certificate),
-            log_index=int(entry["logIndex"]),
-            signed_at=datetime.fromtimestamp(int(entry["integratedTime"]), tz=timezone.utc),
+            log_index=log_index,
+            signed_at=signed_at,
         )
 
     def _check_signature(self, attestation: Attestation, artifact: Artifact) -> None:
@@ -181,6 +183,26 @@ def _same_distribution(stated: str, name: str) -> bool:
         return not name.endswith(".whl") and not stated.endswith(".whl") and parse_name(stated) == parse_name(name)
     except (ArtifactError, ValueError):
         return False
+
+
+def _read_entry(attestation: Attestation, artifact: Artifact) -> tuple[int, datetime]:
+    """Return index and time of the log entry; what they say is verified with the signature."""
+    entry = attestation.verification_material.transparency_entries[0]
+    try:
+        return int(entry["logIndex"]), datetime.fromtimestamp(int(entry["integratedTime"]), tz=timezone.utc)
+    except (KeyError, TypeError, ValueError, OverflowError, OSError) as error:
+        cause = f"its log entry has no usable {error}" if isinstance(error, KeyError) else str(error)
+        raise VerificationError("attestation-malformed", cause=cause, name=printable(artifact.name)) from error
+
+
+def _check_time(certificate: Certificate, signed_at: datetime, artifact: Artifact) -> None:
+    """Check what sigstore-python would call a chain that cannot be built."""
+    start, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    if not start <= signed_at <= end:
+        cause = f"logged at {signed_at:%Y-%m-%d %H:%M:%S} UTC, the certificate ended at {end:%Y-%m-%d %H:%M:%S}"
+        if signed_at < start:
+            cause = f"logged at {signed_at:%Y-%m-%d %H:%M:%S} UTC, the certificate began at {start:%Y-%m-%d %H:%M:%S}"
+        raise VerificationError("attestation-time", cause=cause, name=printable(artifact.name))
 
 
 def _certificate(attestation: Attestation, artifact: Artifact) -> Certificate:
