@@ -139,6 +139,38 @@ CATALOGUE: dict[str, Failure] = {
     "sandbox-start": Failure(
         "The sandbox cannot start in {directory}", "Give it a directory that can be written and try again."
     ),
+    # rehearsal/
+    "rehearsal-no-project": Failure("{project} holds no pyproject.toml", "Name the directory of a project."),
+    "rehearsal-no-name": Failure(
+        "The pyproject.toml in {project} names no project", "Add `name` to its [project] table."
+    ),
+    "rehearsal-backend": Failure(
+        "The project in {project} is built by {backend}, not by hatchling.build",
+        "Only projects that hatchling builds can be rehearsed.",
+    ),
+    "rehearsal-publisher": Failure(
+        "The sandbox cannot play {publisher}", "It plays jobs of GitHub Actions and of GitLab CI; rehearse as one."
+    ),
+    "rehearsal-not-installed": Failure("hatch-attest runs without being installed", "Install it: pip install ."),
+    "rehearsal-copy": Failure("{project} cannot be copied", "Mend the cause, or rehearse a fresh clone."),
+    "rehearsal-nothing-built": Failure(
+        "The build left no wheel and no sdist in dist", "Let `hatch build` write to dist, where `hatch publish` looks."
+    ),
+    "rehearsal-command": Failure(
+        "`{command}` ended with status {status}", "What it printed above says why; it would have failed so in CI."
+    ),
+    "rehearsal-nothing-served": Failure("The index serves no {project} {version}", "Report it, with this output."),
+    "rehearsal-no-provenance": Failure("The index serves {name} without provenance", "Report it, with this output."),
+    "rehearsal-other-bytes": Failure(
+        "The index serves other bytes of {name} than were built", "Report it, with this output."
+    ),
+    "rehearsal-other-files": Failure("The index serves other files than were built", "Report it, with this output."),
+    "rehearsal-other-publisher": Failure(
+        "The provenance of {name} names {stated} as its publisher", "Report it, with this output."
+    ),
+    "rehearsal-refused": Failure("The provenance of {name} does not hold", "Report it, with this output."),
+    "rehearsal-tampered": Failure("{name} was changed, and its provenance still holds", "Report it, with this output."),
+    "rehearsal-index": Failure("The sandbox's index does not answer at {url}", "Report it, with this output."),
 }
 
 
@@ -211,3 +243,7 @@ class SandboxError(AttestError):
 
 class GateError(AttestError):
     """Something that must hold before an upload does not."""
+
+
+class RehearsalError(AttestError):
+    """A rehearsal cannot be made, or something in it did not hold."""

@@ -1,0 +1,210 @@
+"""Rehearsal: the whole release of a project on an embedded sandbox, on a copy of it, as its CI and a consumer see it."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hatch_attest.errors import AttestError, RehearsalError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hatch_attest.artifacts import Artifact
+    from hatch_attest.rehearsal.consumer import Consumer, Served
+    from hatch_attest.rehearsal.copying import Copy
+        from hatch_attest.rehearsal.report import Report
+    from hatch_attest.rehearsal.subject import Subject
+    from hatch_attest.sandbox import Sandbox
+
+# A space, as in many a user's path: what breaks on it shall break here. The directory is gone when the rehearsal ends.
+_PREFIX = "hatch-attest rehearsal "
+_MADE_UP = "made up: the hook's table names no `publisher`"
+_ADVICE = "Name your Trusted Publisher in the hook's table (key `publisher`), and the next rehearsal plays yours."
+
+
+def rehearse(root: Path) -> bool:
+    """Rehearse the release of the project at ``root``, show it, and return whether all of it held.
+
+    Nothing of the project changes, and nothing is left behind: the temporary directory goes, and what was started ends.
+
+    Raises:
+        RehearsalError, ConfigurationError: there is no rehearsing this project as it is configured.
+
+    """
+    from hatch_attest.rehearsal.report import Report, Step
+    from hatch_attest.rehearsal.subject import read_subject
+
+    subject = read_subject(root.resolve())
+    report = Report(
+        [
+            Step("copy", "the project as it is now, uncommitted changes included"),
+            Step("sandbox", "a Sigstore, an OIDC issuer and a package index on 127.0.0.1"),
+            Step("build", "hatch build"),
+            Step("publish", "hatch publish -p attest"),
+            Step("install", "pip install from that index, into a fresh environment"),
+            Step("verify", "the provenance that the index serves, by the pypi_attestations library"),
+            Step("tamper", "one bit turned in each file: the same library must refuse"),
+        ]
+    )
+    report.say(f"Rehearsing the release of {subject.name} as {subject.publisher}", "bold")
+    report.say("  (the `publisher` of the hook's table)" if subject.configured else f"  ({_MADE_UP})")
+    failure = None
+    try:
+        with ExitStack() as stack:
+            _Rehearsal(subject, report, stack).run()
+    except AttestError as error:
+        failure = error
+    report.table()
+    report.say()
+    if failure is not None:
+        report.say(str(failure), "red")
+        report.say("Nothing was published anywhere, and the project is as it was.")
+        return False
+    report.say("All of it held. Nothing was published anywhere, and the project is as it was.", "green")
+    if not subject.configured:
+        report.say(_ADVICE)
+    return True
+
+
+class _Rehearsal:
+    """One rehearsal, step by step.
+
+    Args:
+        subject: what is rehearsed.
+        report: where it shows.
+        stack: undoes what was set up.
+
+    """
+
+    def __init__(self, subject: Subject, report: Report, stack: ExitStack) -> None:
+        self._subject = subject
+        self._report = report
+        self._stack = stack
+        self._directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=_PREFIX))).resolve()
+
+    def run(self) -> None:
+        """Do every step.
+
+        Raises:
+            AttestError: one did not hold; the report has which.
+
+        """
+        copy = self._copy()
+        sandbox, environ = self._set_up()
+        artifacts = self._build(copy, sandbox, environ)
+        self._publish(copy, sandbox, environ)
+        consumer = self._install(artifacts, sandbox, environ)
+        served = self._verify(consumer, artifacts, sandbox)
+        self._tamper(consumer, served, sandbox)
+
+    def _copy(self) -> Copy:
+        from hatch_attest.rehearsal.copying import copy_project
+
+        with self._report.step("copy") as step:
+            copy = copy_project(self._subject.root, self._directory / "work tree")
+            kind = "of its git work tree, and its history" if copy.versioned else "(no git work tree: all but caches)"
+            step.outcome = f"{_count(copy.files, 'file')} {kind}"
+        return copy
+
+    def _set_up(self) -> tuple[Sandbox, dict[str, str]]:
+        from hatch_attest.rehearsal.distribution import make_wheel
+        from hatch_attest.rehearsal.surroundings import make_surroundings
+        from hatch_attest.sandbox import Sandbox
+
+        with self._report.step("sandbox") as step:
+            wheel = make_wheel(self._directory)
+            environ = make_surroundings(os.environ, self._directory / "surroundings", wheel)
+            sandbox = self._stack.enter_context(Sandbox(self._directory / "sandbox"))
+            publisher = self._subject.publisher
+            sandbox.index.add_publisher(self._subject.name, **publisher.as_json())
+            step.outcome = f"running; builds get this hatch-attest, {wheel.name}"
+        return sandbox, environ
+
+    def _build(self, copy: Copy, sandbox: Sandbox, environ: dict[str, str]) -> list[Artifact]:
+        from hatch_attest.artifacts import collect, read_artifact
+        from hatch_attest.sidecars import find_sidecars
+
+        with self._report.step("build") as step:
+            sandbox.issuer.identity = self._subject.identity(publishing=False)
+            self._hatch(copy, {**environ, **sandbox.environment}, "build")
+            found = collect(["dist"], copy.root).artifacts
+            if not found:
+                raise RehearsalError("rehearsal-nothing-built")
+            unsigned = [path.name for path in found if not find_sidecars(path)]
+            certificates = sandbox.count("authority", "POST")
+            entries = sandbox.count("log", "POST")
+            step.outcome = (
+                f"{_count(len(found), 'artifact')}, {len(found) - len(unsigned)} signed: "
+                f"{_count(certificates, 'certificate')}, {_count(entries, 'log entry', 'log entries')}"
+            )
+            if unsigned:
+                step.outcome += f"; not signed: {', '.join(unsigned)}"
+            return [read_artifact(path) for path in found]
+
+    def _publish(self, copy: Copy, sandbox: Sandbox, environ: dict[str, str]) -> None:
+        with self._report.step("publish") as step:
+            sandbox.issuer.identity = self._subject.identity(publishing=True)
+            self._hatch(copy, {**environ, **sandbox.environment}, "publish", "--publisher", "attest", "--no-prompt")
+            uploads = [each for each in sandbox.requests if each.service == "index" and each.path.endswith("/legacy/")]
+            accepted = sum(each.status == 200 for each in uploads)  # noqa: PLR2004 - HTTP's OK
+            step.outcome = f"{_count(accepted, 'file')} taken by the index, by Trusted Publishing, with attestations"
+
+    def _install(self, artifacts: list[Artifact], sandbox: Sandbox, environ: dict[str, str]) -> Consumer:
+        from hatch_attest.rehearsal.consumer import Consumer
+
+        with self._report.step("install") as step:
+            consumer = Consumer(self._directory / "consumer", environ, sandbox.index.simple_url, self._report.relay)
+            first = artifacts[0]
+            wheels = any(each.kind == "wheel" for each in artifacts)
+            installed = consumer.install(first.project, first.version, wheels)
+            if installed.digest not in {each.digest for each in artifacts}:
+                raise RehearsalError("rehearsal-other-bytes", name=installed.name)
+            step.outcome = f"{installed.name}, byte for byte what was built"
+            if installed.dependencies:
+                step.outcome += f" (its {_count(installed.dependencies, 'requirement')} left out)"
+        return consumer
+
+    def _verify(self, consumer: Consumer, artifacts: list[Artifact], sandbox: Sandbox) -> list[Served]:
+        with self._report.step("verify") as step:
+            served = consumer.fetch(artifacts[0].project, artifacts[0].version)
+            if {(each.artifact.name, each.digest) for each in served} != {(a.name, a.digest) for a in artifacts}:
+                raise RehearsalError("rehearsal-other-files")
+            publisher = self._subject.publisher.as_json()
+            for each, verdict in zip(served, consumer.judge(served, sandbox.trusted_root), strict=True):
+                if not verdict.holds:
+                    raise RehearsalError("rehearsal-refused", cause=verdict.reason, name=each.artifact.name)
+                if {**publisher, **(verdict.publisher or {})} != publisher:
+                    raise RehearsalError("rehearsal-other-publisher", name=each.artifact.name, stated=verdict.publisher)
+                self._report.relay(f"{each.artifact.name}: {self._subject.publisher}")
+            step.outcome = f"{_count(len(served), 'file')} verified, published by {self._subject.publisher}"
+        return served
+
+    def _tamper(self, consumer: Consumer, served: list[Served], sandbox: Sandbox) -> None:
+        with self._report.step("tamper") as step:
+            tampered = consumer.tamper(served)
+            for each, verdict in zip(tampered, consumer.judge(tampered, sandbox.trusted_root), strict=True):
+                if verdict.holds:
+                    raise RehearsalError("rehearsal-tampered", name=each.artifact.name)
+                self._report.relay(f"{each.artifact.name}: {verdict.reason}")
+            step.outcome = f"{_count(len(tampered), 'file')} refused"
+
+    def _hatch(self, copy: Copy, environ: dict[str, str], *arguments: str) -> None:
+        from hatch_attest.rehearsal import processes
+
+        show: Callable[[str], None] = self._report.relay
+        status = processes.run(
+            [sys.executable, "-m", "hatch", *arguments], directory=copy.root, environ=environ, show=show
+        )
+        if status:
+            raise RehearsalError("rehearsal-command", command=f"hatch {' '.join(arguments)}", status=status)
+
+
+def _count(number: int, noun: str, nouns: str = "") -> str:
+    return f"{number} {noun if number == 1 else nouns or f'{noun}s'}"
+
+

@@ -1,0 +1,167 @@
+"""Surroundings: the environment of a rehearsal, in which nothing of this machine decides but the way to the index."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import site
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hatch_attest.rehearsal.copying import REPOSITORY_VARIABLES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+# Settings of the tools, and what CI platforms tell their jobs: variables that begin so are taken out.
+_PREFIXES = (
+    "HATCH_", "HATCHLING_", "PIP_", "UV_", "TWINE_", "KEYRING_", "VIRTUALENV_", "PYPI_", "SIGSTORE_", "TUF_",
+    "GITHUB_", "ACTIONS_", "RUNNER_", "INPUT_", "GITLAB_", "CI_", "CIRCLE", "BUILDKITE", "GOOGLE_", "CLOUDSDK_",
+    "AZURE_", "SYSTEM_", "BITBUCKET_", "JENKINS_", "TRAVIS", "APPVEYOR", "TEAMCITY_", "XDG_", "WIN_PD_OVERRIDE_",
+)  # fmt: skip
+_NAMES = (
+    "CI", "CONDA_PREFIX", "NETRC", "PYTHONHOME", "PYTHONPATH", "PYTHONSTARTUP",
+    "PYTHON_KEYRING_BACKEND", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__", *REPOSITORY_VARIABLES,
+)  # fmt: skip
+# How pip reaches the package index (its option names), and uv (its variables): kept, and nothing else of theirs.
+_PIP_OPTIONS = ("index-url", "extra-index-url", "find-links", "trusted-host", "cert", "client-cert", "proxy", "timeout")
+_UV_VARIABLES = (
+    "UV_DEFAULT_INDEX", "UV_INDEX", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS", "UV_INSECURE_HOST",
+    "UV_NATIVE_TLS", "UV_SYSTEM_CERTS", "UV_HTTP_TIMEOUT",
+)  # fmt: skip
+# Tools that look for themselves in the home directory, which is another one in a rehearsal.
+_TOOLS = {
+    "ASDF_DATA_DIR": ".asdf",
+    "CARGO_HOME": ".cargo",
+    "PYENV_ROOT": ".pyenv",
+    "RBENV_ROOT": ".rbenv",
+    "RUSTUP_HOME": ".rustup",
+    "SDKMAN_DIR": ".sdkman",
+    "VOLTA_HOME": ".volta",
+}
+_LOOPBACK = "127.0.0.1,localhost"
+
+
+def scrub(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return ``environ`` without what tools and CI platforms have put into it (identities and credentials included)."""
+    upper = {name: name.upper() for name in environ}
+    return {
+        name: value
+        for name, value in environ.items()
+        if not upper[name].startswith(_PREFIXES) and upper[name] not in _NAMES
+    }
+
+
+def make_surroundings(environ: Mapping[str, str], directory: Path, wheel: Path) -> dict[str, str]:
+    """Return the environment in which the rehearsal runs Hatch, pip and Python.
+
+    Args:
+        environ: this process's environment.
+        directory: where home, caches and Hatch's directories are made.
+        wheel: the hatch-attest that builds get, in place of the package index's.
+
+    """
+    home = directory / "home"
+    for name in ("home", "tmp", "hatch/data", "hatch/cache", "cache", "data", "config", "state"):
+        (directory / name).mkdir(parents=True)
+    (directory / "hatch" / "config.toml").touch()
+    # As a URL: pip and uv take a list here, divided by white space, which a path may hold.
+    constraint = directory / "constraints.txt"
+    constraint.write_text(f"hatch-attest @ {wheel.as_uri()}\n", encoding="utf-8")
+    return {
+        **scrub(environ),
+        **_homes_of_tools(environ),
+        **_way_to_the_index(environ),
+        "HOME": str(home),
+        "USERPROFILE": str(home),
+        # `python -m hatch` may live in the user's own site-packages.
+        "PYTHONUSERBASE": site.getuserbase(),
+        "PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring",
+        "PYTHONUTF8": "1",
+        "TMPDIR": str(directory / "tmp"),
+        "TEMP": str(directory / "tmp"),
+        "TMP": str(directory / "tmp"),
+        **_user_directories(directory),
+        "HATCH_DATA_DIR": str(directory / "hatch" / "data"),
+        "HATCH_CACHE_DIR": str(directory / "hatch" / "cache"),
+        "HATCH_CONFIG": str(directory / "hatch" / "config.toml"),
+        "PIP_CONFIG_FILE": os.devnull,
+        "PIP_CONSTRAINT": constraint.as_uri(),
+        "PIP_BUILD_CONSTRAINT": constraint.as_uri(),
+        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+        "PIP_NO_INPUT": "1",
+        "PIP_CACHE_DIR": str(directory / "cache" / "pip"),
+        "UV_CACHE_DIR": str(directory / "cache" / "uv"),
+        "UV_CONSTRAINT": constraint.as_uri(),
+        "UV_BUILD_CONSTRAINT": constraint.as_uri(),
+        "UV_PYTHON_DOWNLOADS": "never",
+    }
+
+
+def _user_directories(directory: Path) -> dict[str, str]:
+    """Point platformdirs, which Hatch, virtualenv and sigstore ask, below ``directory`` on every platform."""
+    places = {"CACHE": "cache", "CONFIG": "config", "DATA": "data", "STATE": "state"}
+    local, roaming = str(directory / "data"), str(directory / "config")
+    return {
+        **{f"XDG_{name}_HOME": str(directory / place) for name, place in places.items()},
+        "LOCALAPPDATA": local,
+        "APPDATA": roaming,
+        "WIN_PD_OVERRIDE_LOCAL_APPDATA": local,
+        "WIN_PD_OVERRIDE_APPDATA": roaming,
+    }
+
+
+def _homes_of_tools(environ: Mapping[str, str]) -> dict[str, str]:
+    home = Path.home()
+    return {
+        variable: str(home / name)
+        for variable, name in _TOOLS.items()
+        if variable not in environ and (home / name).is_dir()
+    }
+
+
+def _way_to_the_index(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return what leads to the package index: indexes, certificates, proxies, and the password of a private index.
+
+    Proxies and certificate bundles stay in the environment as they are; loopback never goes through a proxy.
+    """
+    kept = {name: environ[name] for name in _UV_VARIABLES if environ.get(name)}
+    for option, value in _pip_configuration(environ).items():
+        kept[_pip_variable(option)] = value
+    netrc = environ.get("NETRC") or str(Path.home() / ("_netrc" if sys.platform == "win32" else ".netrc"))
+    if Path(netrc).is_file():
+        kept["NETRC"] = netrc
+    for name in ("NO_PROXY", "no_proxy"):
+        kept[name] = ",".join(filter(None, (environ.get(name), _LOOPBACK)))
+    return kept
+
+
+def _pip_configuration(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return those of pip's options that are in question, from its variables and from its files, which pip reads."""
+    result = subprocess.run(  # noqa: S603 - our own interpreter
+        [sys.executable, "-m", "pip", "config", "list"],
+        env=dict(environ),
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        errors="replace",
+        stdin=subprocess.DEVNULL,
+        check=False,
+        timeout=60,
+    )
+    listed = dict(re.findall(r"^([\w:-]+\.[\w-]+)=('.*'|\".*\")$", result.stdout, re.MULTILINE))
+    found = {}
+    for option in _PIP_OPTIONS:
+        variable = environ.get(_pip_variable(option))  # decides, also where no pip is beside us to tell
+        values = [listed.get(f"{section}.{option}") for section in ("install", "global")]
+        value = variable or next((str(ast.literal_eval(each)) for each in values if each), None)
+        if value:
+            found[option] = " ".join(value.split())
+    return found
+
+
+def _pip_variable(option: str) -> str:
+    return f"PIP_{option.upper().replace('-', '_')}"
