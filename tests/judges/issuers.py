@@ -120,6 +120,10 @@ def _handler(issuers: Issuers, authority: trustme.CA) -> type[BaseHTTPRequestHan
             self.end_headers()
             self.wfile.write(body)
 
+        def finish(self) -> None:
+            super().finish()
+            self.connection.close()  # the server knows the socket below TLS only
+
         def log_message(self, *args: Any) -> None:
             """Keep the test's output clean."""
 

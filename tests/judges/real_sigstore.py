@@ -20,8 +20,9 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from sigstore.models import ClientTrustConfig
 
-from .issuers import Issuers
+from tests.judges.issuers import Issuers
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -63,6 +64,11 @@ class RealSigstore:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stack.__exit__(kind, error, trace)
+
+    @property
+    def client_trust_config(self) -> ClientTrustConfig:
+        """The trust config, read by sigstore-python."""
+        return ClientTrustConfig.from_json(self.trust_config.read_text(encoding="utf-8"))
 
     def memory(self) -> dict[str, int]:
         """Return the resident memory of each service, in MB (Linux)."""
@@ -121,7 +127,7 @@ class RealSigstore:
             "serve",
             f"--port={port}",
             f"--trillian_log_server.port={trillian}",
-            "--rekor_server.hostname=rekor.localhost",
+            f"--rekor_server.hostname=127.0.0.1:{port}",  # sigstore-js looks for it in the URL
             "--rekor_server.signer=rekor.pem",
             "--enable_retrieve_api=false",  # the search index would need Redis; both flags are needed to do without
             "--enabled_api_endpoints=getLogInfo,getPublicKey,getLogProof,createLogEntry,getLogEntryByIndex,"
@@ -137,7 +143,7 @@ class RealSigstore:
             "--grpc-host=127.0.0.1",
             f"--grpc-port={grpc}",
             f"--metrics-port={metrics}",
-            f"--legacy-unix-domain-socket={self.directory / 'fulcio.sock'}",
+            "--legacy-unix-domain-socket=fulcio.sock",
             "--ca=fileca",
             "--fileca-cert=chain.pem",
             "--fileca-key=intermediate.pem",

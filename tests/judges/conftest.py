@@ -1,0 +1,107 @@
+"""The judges: other people's software, installed once, started for the session."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import re
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.judges import installs
+from tests.judges.report import Report
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tests.judges.cases import Cases
+    from tests.judges.real_sigstore import RealSigstore
+
+HERE = Path(__file__).parent
+REPORT = pytest.StashKey[Report]()
+START = time.monotonic()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark every test of this folder: the suite is opt-in."""
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.judges)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Print what the judges said, and which of them could not be asked."""
+    if report := config.stash.get(REPORT, None):
+        report.figures["wall time of the suite"] = f"{time.monotonic() - START:.0f} s"
+        for folder in sorted(installs.cache().glob("*-*")):
+            size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
+            report.figures[f"disk: {folder.name}"] = f"{size / 1e6:.0f} MB"
+        terminalreporter.section("judges")
+        for line in report.lines():
+            terminalreporter.write_line(line)
+
+
+@pytest.fixture(scope="session")
+def report(pytestconfig: pytest.Config) -> Report:
+    """Collect what is printed after the last test."""
+    report = pytestconfig.stash.setdefault(REPORT, Report())
+    for name in ("sigstore", "pypi-attestations", "twine", "uv", "hatch", "hatchling"):
+        report.versions[name] = importlib.metadata.version(name)
+    return report
+
+
+def judge(report: Report, name: str, install: Callable[[], Path]) -> Path:
+    """Install a judge, or skip by name whatever needs it."""
+    try:
+        with report.timed(f"installing {name}"):
+            return install()
+    except installs.Unavailable as error:
+        report.missing[name] = str(error)
+        pytest.skip(f"{name}: {error}")
+
+
+@pytest.fixture(scope="session")
+def programs(report: Report) -> Path:
+    """Return the folder of the programs that are built from Go modules."""
+    folder = judge(report, "Sigstore's services and cosign", installs.go_programs)
+    modules = (HERE / "sigstore" / "go.mod").read_text(encoding="utf-8")
+    for module in ("sigstore/fulcio", "sigstore/rekor", "google/trillian", "google/certificate-transparency-go"):
+        if found := re.search(rf"github\.com/{module} (v\S+)", modules):
+            report.versions[module.partition("/")[2]] = found[1]
+    report.versions["cosign"] = installs.COSIGN.partition("@")[2]
+    return folder
+
+
+@pytest.fixture(scope="session")
+def node_modules(report: Report) -> Path:
+    """Return the folder of sigstore-js and the script that calls it."""
+    folder = judge(report, "sigstore-js", installs.node_modules)
+    package = json.loads((HERE / "sigstore-js" / "package.json").read_text(encoding="utf-8"))
+    report.versions |= package["dependencies"]
+    return folder
+
+
+@pytest.fixture(scope="session")
+def real(programs: Path, report: Report, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealSigstore]:
+    """Start the real Sigstore for the session."""
+    from tests.judges.real_sigstore import RealSigstore
+
+    with ExitStack() as stack:
+        with report.timed("starting the real Sigstore"):
+            sigstore = stack.enter_context(RealSigstore(programs, tmp_path_factory.mktemp("sigstore")))
+        yield sigstore
+        memory = sigstore.memory()
+        shares = ", ".join(f"{name} {megabytes}" for name, megabytes in memory.items())
+        report.figures["memory of the real Sigstore"] = f"{sum(memory.values())} MB ({shares})"
+
+
+@pytest.fixture(scope="session")
+def cases(real: RealSigstore, tmp_path_factory: pytest.TempPathFactory) -> Cases:
+    """Sign once with our signer on the real Sigstore, and tamper with the result in every way of the table."""
+    from tests.judges.cases import Cases
+
+    return Cases(real, tmp_path_factory.mktemp("cases"))
