@@ -24,7 +24,9 @@ _T = TypeVar("_T")
 
 CONNECT_TIMEOUT = 10.0
 READ_TIMEOUT = 30.0
-_RETRIES = 4
+RETRIES = 4
+BACKOFF = 0.5  # seconds; doubled at each retry, with jitter
+_SIGN_ATTEMPTS = 3
 _PASSING_STATUSES = (429, 500, 502, 503, 504)
 
 
@@ -42,6 +44,7 @@ class Signer:
         self._new_token = new_token
         self._context: SigningContext | None = None
         self._signer: SigstoreSigner | None = None
+        self._fulcio = urlsplit(trust.fulcio_url).netloc
 
     def sign(self, artifact: Artifact) -> Attestation:
         """Make the publish attestation of ``artifact`` (PEP 740): one certificate at most, one log entry.
@@ -56,15 +59,23 @@ class Signer:
         from sigstore.oidc import ExpiredIdentity
 
         distribution = Distribution(name=artifact.name, digest=artifact.digest)
-        for renewed in (False, True):
-            signer = self._certified(renew=renewed)
+        renew = False
+        for attempt in range(_SIGN_ATTEMPTS):
+            last = attempt == _SIGN_ATTEMPTS - 1
+            signer = self._certified(renew=renew)
             try:
-                return self._guarded(artifact.name, partial(Attestation.sign, signer, distribution))
+                return self._guarded(artifact.name, self._trust.log, partial(Attestation.sign, signer, distribution))
             except AttestationError as error:
-                if isinstance(error.__context__, (ExpiredCertificate, ExpiredIdentity)) and not renewed:
-                    continue  # 10 minutes are over: a new token gives a new certificate
-                raise SigningError("signing-refused", cause=str(error), name=artifact.name) from error
-        raise AssertionError  # pragma: no cover - the second pass returns or raises
+                renew = isinstance(error.__context__, (ExpiredCertificate, ExpiredIdentity))
+                if last or not renew:
+                    raise SigningError("signing-refused", cause=str(error), name=artifact.name) from error
+            except SigningError as error:
+                # The log took the entry, its answer was lost, and the repeated request met the entry. A new signature
+                # makes a new entry: always safe, where asking for the old one would trust what cannot be checked yet.
+                renew = False
+                if last or not _is_equal_entry(error):
+                    raise
+        raise AssertionError  # pragma: no cover - the last pass returns or raises
 
     def _certified(self, *, renew: bool) -> SigstoreSigner:
         """Return sigstore's signer with a certificate, asking Fulcio for one where there is none."""
@@ -81,28 +92,29 @@ class Signer:
                 identity = IdentityToken(token.reveal())
             except SigstoreIdentityError as error:
                 raise SigningError("token-refused", cause=str(error), source=token.source) from error
-            self._signer = self._guarded("a certificate", partial(SigstoreSigner, identity, context, cache=True))
+            self._signer = self._guarded(
+                "a certificate", self._fulcio, partial(SigstoreSigner, identity, context, cache=True)
+            )
         return self._signer
 
-    def _guarded(self, name: str, call: Callable[[], _T]) -> _T:
-        """Run ``call``, translating whatever sigstore lets through."""
+    def _guarded(self, name: str, host: str, call: Callable[[], _T]) -> _T:
+        """Run ``call``, which talks to ``host`` for ``name``, translating whatever sigstore lets through."""
         import requests
         from sigstore._internal.fulcio.client import FulcioClientError
         from sigstore._internal.rekor import RekorClientError
         from sigstore.errors import Error
         from sigstore.oidc import ExpiredIdentity
 
-        fulcio = urlsplit(self._trust.fulcio_url).netloc
         try:
             return call()
         except FulcioClientError as error:
-            raise SigningError("fulcio-refused", cause=_fulcio_words(error), host=fulcio) from error
+            raise SigningError("fulcio-refused", cause=_fulcio_words(error), host=host) from error
         except RekorClientError as error:
-            raise SigningError("rekor-refused", cause=str(error), host=self._trust.log, name=name) from error
+            raise SigningError("rekor-refused", cause=str(error), host=host, name=name) from error
         except requests.JSONDecodeError as error:
-            raise SigningError("sigstore-no-json", cause=str(error), host=f"{fulcio} or {self._trust.log}") from error
+            raise SigningError("sigstore-no-json", cause=str(error), host=host) from error
         except requests.RequestException as error:
-            raise SigningError("sigstore-unreachable", cause=_reason(error), host=_host(error) or fulcio) from error
+            raise SigningError("sigstore-unreachable", cause=_reason(error), host=_host(error) or host) from error
         except ExpiredIdentity as error:
             raise SigningError("signing-refused", cause="the identity token has expired", name=name) from error
         except (Error, KeyError, TypeError) as error:
@@ -153,11 +165,11 @@ def _harden(session: requests.Session) -> requests.Session:
 
     # POST as well: a second certificate is harmless, and so is a second entry in the log.
     retry = Retry(
-        total=_RETRIES,
+        total=RETRIES,
         status_forcelist=_PASSING_STATUSES,
         allowed_methods=None,
-        backoff_factor=0.5,
-        backoff_jitter=0.5,
+        backoff_factor=BACKOFF,
+        backoff_jitter=BACKOFF,
         raise_on_status=False,
     )
     for scheme in ("https://", "http://"):
@@ -180,6 +192,11 @@ def _fulcio_words(error: BaseException) -> str:
         return f"{response.status_code}: {response.json()['message']}"
     except (ValueError, KeyError, TypeError):
         return f"{response.status_code} {response.reason}"
+
+
+def _is_equal_entry(error: SigningError) -> bool:
+    """Whether Rekor said 409, by the status that sigstore puts before its words."""
+    return error.code == "rekor-refused" and str(error.cause).startswith("409")
 
 
 def _host(error: requests.RequestException) -> str:
