@@ -170,6 +170,7 @@ CATALOGUE: dict[str, Failure] = {
     ),
     "rehearsal-refused": Failure("The provenance of {name} does not hold", "Report it, with this output."),
     "rehearsal-tampered": Failure("{name} was changed, and its provenance still holds", "Report it, with this output."),
+    "sandbox-command": Failure("{command} cannot be run", "Correct the command that follows `--`."),
     "rehearsal-index": Failure("The sandbox's index does not answer at {url}", "Report it, with this output."),
 }
 

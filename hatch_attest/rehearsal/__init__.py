@@ -1,4 +1,4 @@
-"""Rehearsal: the whole release of a project on an embedded sandbox, on a copy of it, as its CI and a consumer see it."""
+"""Rehearsal: the whole release of a copy of a project on an embedded sandbox, up to a consumer who verifies it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from hatch_attest.artifacts import Artifact
     from hatch_attest.rehearsal.consumer import Consumer, Served
     from hatch_attest.rehearsal.copying import Copy
-        from hatch_attest.rehearsal.report import Report
+    from hatch_attest.rehearsal.report import Report
     from hatch_attest.rehearsal.subject import Subject
     from hatch_attest.sandbox import Sandbox
 
@@ -206,5 +206,3 @@ class _Rehearsal:
 
 def _count(number: int, noun: str, nouns: str = "") -> str:
     return f"{number} {noun if number == 1 else nouns or f'{noun}s'}"
-
-

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urldefrag, urljoin
 
 from packaging.utils import InvalidSdistFilename, InvalidWheelFilename, parse_sdist_filename, parse_wheel_filename
-from packaging.version import Version
 
 from hatch_attest.errors import RehearsalError
 from hatch_attest.rehearsal import processes
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import httpx
+    from packaging.version import Version
 
 # The Simple API in JSON (PEP 691), which names each file's provenance (PEP 740).
 _SIMPLE_JSON = "application/vnd.pypi.simple.v1+json"

@@ -1,7 +1,7 @@
 """The judge: a process of its own that asks the unmodified pypi_attestations library about a release's provenance.
 
-``python -m hatch_attest.rehearsal.judge CASES VERDICTS`` reads a JSON list of ``{"artifact", "provenance"}`` (paths), and
-writes a JSON list of ``{"holds", "publisher", "reason"}`` in the same order.
+``python -m hatch_attest.rehearsal.judge CASES VERDICTS`` reads a JSON list of ``{"artifact", "provenance"}`` (paths),
+and writes a JSON list of ``{"holds", "publisher", "reason"}`` in the same order.
 
 ``Attestation.verify`` of that library knows Sigstore's public instances only, and offline takes their trusted root from
 sigstore's cache. In a rehearsal that cache is a private one, with the sandbox's trusted root in it.

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING
+
+from hatch_attest.errors import RehearsalError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -48,6 +51,29 @@ def run(command: Sequence[str], *, directory: Path, environ: Mapping[str, str], 
         except BaseException:
             _end(process)
             raise
+
+
+def run_attached(command: Sequence[str], environ: Mapping[str, str]) -> int:
+    """Run a program on this process's own terminal, and return its exit status as ``run`` does.
+
+    Raises:
+        RehearsalError: there is no such program.
+
+    """
+    program = shutil.which(command[0], path=environ.get("PATH")) or command[0]
+    try:
+        # It shares our process group: Ctrl-C reaches it by the terminal, and it may use the terminal as it likes.
+        with subprocess.Popen([program, *command[1:]], env=dict(environ)) as process:  # noqa: S603 - the user's command
+            try:
+                return process.wait()
+            except BaseException:
+                process.terminate()
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(_GRACE)
+                process.kill()
+                raise
+    except OSError as error:
+        raise RehearsalError("sandbox-command", cause=error.strerror, command=command[0]) from error
 
 
 def _end(process: subprocess.Popen[str]) -> None:

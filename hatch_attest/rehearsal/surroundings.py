@@ -16,12 +16,17 @@ from hatch_attest.rehearsal.copying import REPOSITORY_VARIABLES
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-# Settings of the tools, and what CI platforms tell their jobs: variables that begin so are taken out.
-_PREFIXES = (
-    "HATCH_", "HATCHLING_", "PIP_", "UV_", "TWINE_", "KEYRING_", "VIRTUALENV_", "PYPI_", "SIGSTORE_", "TUF_",
-    "GITHUB_", "ACTIONS_", "RUNNER_", "INPUT_", "GITLAB_", "CI_", "CIRCLE", "BUILDKITE", "GOOGLE_", "CLOUDSDK_",
-    "AZURE_", "SYSTEM_", "BITBUCKET_", "JENKINS_", "TRAVIS", "APPVEYOR", "TEAMCITY_", "XDG_", "WIN_PD_OVERRIDE_",
+# Variables that begin so are taken out: the settings of tools, credentials of theirs among them, ...
+_TOOLS = (
+    "HATCH_", "HATCHLING_", "KEYRING_", "PIP_", "TWINE_", "UV_", "VIRTUALENV_", "WIN_PD_OVERRIDE_", "XDG_",
 )  # fmt: skip
+# ... and what CI platforms tell their jobs, identities among them.
+_PLATFORMS = (
+    "ACTIONS_", "APPVEYOR", "AZURE_", "BITBUCKET_", "BUILDKITE", "CIRCLE", "CI_", "CLOUDSDK_", "GITHUB_", "GITLAB_",
+    "GOOGLE_", "INPUT_", "JENKINS_", "PYPI_", "RUNNER_", "SIGSTORE_", "SYSTEM_", "TEAMCITY_", "TRAVIS", "TUF_",
+)  # fmt: skip
+# Where credentials for an upload may be, apart from those.
+_CREDENTIALS = ("HATCH_INDEX_", "HATCH_PUBLISH", "TWINE_")
 _NAMES = (
     "CI", "CONDA_PREFIX", "NETRC", "PYTHONHOME", "PYTHONPATH", "PYTHONSTARTUP",
     "PYTHON_KEYRING_BACKEND", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__", *REPOSITORY_VARIABLES,
@@ -33,7 +38,7 @@ _UV_VARIABLES = (
     "UV_NATIVE_TLS", "UV_SYSTEM_CERTS", "UV_HTTP_TIMEOUT",
 )  # fmt: skip
 # Tools that look for themselves in the home directory, which is another one in a rehearsal.
-_TOOLS = {
+_HOMES = {
     "ASDF_DATA_DIR": ".asdf",
     "CARGO_HOME": ".cargo",
     "PYENV_ROOT": ".pyenv",
@@ -46,13 +51,17 @@ _LOOPBACK = "127.0.0.1,localhost"
 
 
 def scrub(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return ``environ`` without what tools and CI platforms have put into it (identities and credentials included)."""
-    upper = {name: name.upper() for name in environ}
+    """Return ``environ`` without what tools, CI platforms and Python read in it."""
     return {
         name: value
         for name, value in environ.items()
-        if not upper[name].startswith(_PREFIXES) and upper[name] not in _NAMES
+        if not name.upper().startswith((*_TOOLS, *_PLATFORMS)) and name.upper() not in _NAMES
     }
+
+
+def without_identities(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return ``environ`` without identities and upload credentials, which are not the sandbox's to receive."""
+    return {name: value for name, value in environ.items() if not name.upper().startswith((*_PLATFORMS, *_CREDENTIALS))}
 
 
 def make_surroundings(environ: Mapping[str, str], directory: Path, wheel: Path) -> dict[str, str]:
@@ -118,7 +127,7 @@ def _homes_of_tools(environ: Mapping[str, str]) -> dict[str, str]:
     home = Path.home()
     return {
         variable: str(home / name)
-        for variable, name in _TOOLS.items()
+        for variable, name in _HOMES.items()
         if variable not in environ and (home / name).is_dir()
     }
 
@@ -141,7 +150,7 @@ def _way_to_the_index(environ: Mapping[str, str]) -> dict[str, str]:
 
 def _pip_configuration(environ: Mapping[str, str]) -> dict[str, str]:
     """Return those of pip's options that are in question, from its variables and from its files, which pip reads."""
-    result = subprocess.run(  # noqa: S603 - our own interpreter
+    result = subprocess.run(
         [sys.executable, "-m", "pip", "config", "list"],
         env=dict(environ),
         capture_output=True,
