@@ -84,11 +84,11 @@ def wheel(name: str = "widget", version: str = "1.0", tag: str = "py3-none-any",
     files: dict[str, bytes | None] = {
         "METADATA": metadata.encode(),
         "WHEEL": f"Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: {tag}\n".encode(),
-        "RECORD": b"",
+        "RECORD": f"{snake}/__init__.py,,\n{info}/METADATA,,\n{info}/WHEEL,,\n{info}/RECORD,,\n".encode(),
         **changes,
     }
     members = {f"{info}/{file}": content for file, content in files.items() if content is not None}
-    packed = _zip({f"{snake}/__init__.py": b"", **members})
+    packed = zipped({f"{snake}/__init__.py": b"", **members})
     return Artifact(f"{snake}-{version}-{tag}.whl", packed, name, version)
 
 
@@ -108,7 +108,8 @@ def sdist(name: str = "widget", version: str = "1.0", members: Mapping[str, byte
     return Artifact(f"{top}.tar.gz", packed.getvalue(), name, version)
 
 
-def _zip(members: Mapping[str, bytes], compression: int = zipfile.ZIP_DEFLATED) -> bytes:
+def zipped(members: Mapping[str, bytes], compression: int = zipfile.ZIP_DEFLATED) -> bytes:
+    """Make a zip file in memory."""
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", compression) as archive:
         for path, content in members.items():
@@ -124,7 +125,7 @@ class Site:
         self.client = client
         self.url = url
 
-    def upload(  # noqa: PLR0913 - each changes one thing of a good upload
+    def upload(
         self,
         artifact: Artifact,
         token: str,

@@ -66,8 +66,8 @@ def test_a_password_is_refused_with_the_way_out(site: Site) -> None:
     assert (response.status_code, response.reason_phrase) == (
         403,
         (
-            "Username/Password authentication is no longer supported. Migrate to API Tokens or Trusted Publishers instead."
-            " See https://pypi.org/help/#apitoken and https://pypi.org/help/#trusted-publishers"
+            "Username/Password authentication is no longer supported."
+            " Migrate to API Tokens or Trusted Publishers instead. See https://pypi.org/help/#apitoken and https://pypi.org/help/#trusted-publishers"
         ),
     )
 
@@ -137,6 +137,25 @@ def test_an_upload_token_ends_by_itself_after_fifteen_minutes(sandbox: Sandbox) 
         assert site.upload(sdist(), answer["token"]).reason_phrase == "Invalid API Token: token is expired"
 
 
+@pytest.mark.parametrize("body", [b"", b"{}", b'{"token": 1}', b'{"token": "pypi-nonesuch"}'])
+def test_burning_tells_nothing(site: Site, body: bytes) -> None:
+    """Broken: the endpoint would tell whether a token is good."""
+    response = site.client.post(f"{site.url}/_/oidc/burn-token", content=body)
+    assert (response.status_code, response.json()) == (202, {"message": "Accepted", "errors": []})
+
+
+def test_a_burnt_upload_token_is_unknown_but_an_api_token_is_not_burnt(sandbox: Sandbox) -> None:
+    """Broken: a client that burns its token after the upload, as uv does, would leave it usable."""
+    with started(Index(sandbox.issuer.issuers(), sandbox.trusted_root)) as site:
+        site.index.add_publisher("widget", **PUBLISHER)
+        minted, lasting = site.upload_token(sandbox.issuer.token(AUDIENCE)), site.index.add_token()
+        for token in (minted, lasting):
+            assert site.client.post(f"{site.url}/_/oidc/burn-token", json={"token": token}).status_code == 202
+        response = site.upload(wheel(), minted)
+        assert (response.status_code, response.reason_phrase) == (403, NOBODY)
+        assert site.upload(wheel(), lasting).status_code == 200
+
+
 def test_an_upload_token_is_for_the_projects_of_its_publisher_only(sandbox: Sandbox) -> None:
     """Broken: one Trusted Publisher could upload to another's project, or make new ones."""
     with started(Index(sandbox.issuer.issuers(), sandbox.trusted_root)) as site:
@@ -155,9 +174,10 @@ def test_an_upload_token_is_for_the_projects_of_its_publisher_only(sandbox: Sand
         assert (response.status_code, response.reason_phrase) == (
             400,
             (
-                "Non-user identities cannot create new projects. This was probably caused by successfully using a pending"
-                " publisher but specifying the project name incorrectly (either in the publisher or in your project's"
-                " metadata). Please ensure that both match. See: https://docs.pypi.org/trusted-publishers/troubleshooting/"
+                "Non-user identities cannot create new projects. This was probably caused by successfully using a"
+                " pending publisher but specifying the project name incorrectly (either in the publisher or in your"
+                " project's metadata). Please ensure that both match."
+                " See: https://docs.pypi.org/trusted-publishers/troubleshooting/"
             ),
         )
 

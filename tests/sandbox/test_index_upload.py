@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import re
 import threading
 import zipfile
@@ -13,10 +12,10 @@ import pytest
 from packaging.requirements import Requirement
 
 from hatch_attest.sandbox.index import Index
-from tests.sandbox.index_support import Artifact, sdist, started, wheel, whole_sandbox
+from tests.sandbox.index_support import Artifact, sdist, started, wheel, whole_sandbox, zipped
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from hatch_attest.sandbox import Sandbox
     from tests.sandbox.index_support import Site
@@ -46,14 +45,6 @@ def token(site: Site) -> str:
     return site.index.add_token()
 
 
-def _zip(members: Mapping[str, bytes], compression: int = zipfile.ZIP_DEFLATED) -> bytes:
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w", compression) as archive:
-        for name, content in members.items():
-            archive.writestr(name, content)
-    return packed.getvalue()
-
-
 GOOD = wheel()
 INFO = "widget-1.0.dist-info"
 
@@ -64,8 +55,8 @@ FORM_REFUSALS: dict[str, tuple[dict[str, Any], str]] = {
     "bad name": (
         {"name": "-widget"},
         (
-            "'-widget' is an invalid value for Name. Error: Start and end with a letter or numeral containing only ASCII"
-            f" numeric and '.', '_' and '-'. {SPECIFICATION}"
+            "'-widget' is an invalid value for Name. Error: Start and end with a letter or numeral containing only"
+            f" ASCII numeric and '.', '_' and '-'. {SPECIFICATION}"
         ),
     ),
     "no filetype": ({"filetype": None}, "Invalid value for filetype. Error: This field is required."),
@@ -169,12 +160,12 @@ ARTIFACT_REFUSALS: dict[str, tuple[Artifact, dict[str, Any], str]] = {
         "Invalid distribution file. File is not a zipfile",
     ),
     "compression": (
-        replace(GOOD, content=_zip({f"{INFO}/WHEEL": b""}, zipfile.ZIP_BZIP2)),
+        replace(GOOD, content=zipped({f"{INFO}/WHEEL": b""}, zipfile.ZIP_BZIP2)),
         {},
         "Invalid distribution file. File does not use a supported compression type",
     ),
     "bomb": (
-        replace(GOOD, content=_zip({"zeros": bytes(65 * 1024 * 1024)})),
+        replace(GOOD, content=zipped({"zeros": bytes(65 * 1024 * 1024)})),
         {},
         "Invalid distribution file. File exceeds compression ratio of 50",
     ),

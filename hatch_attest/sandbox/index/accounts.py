@@ -95,6 +95,13 @@ class Accounts:
                 for key, grant in self._grants.items()
             }
 
+    def burn(self, token: str) -> None:
+        """Forget a minted token; any other is left as it is."""
+        with self._lock:
+            grant = self._grants.get(_digest(token))
+            if grant is not None and grant.publisher is not None:
+                del self._grants[_digest(token)]
+
     def identify(self, authorization: str | None) -> Grant:
         """Tell whom an ``Authorization`` header stands for.
 

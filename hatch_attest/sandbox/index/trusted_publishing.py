@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from hashlib import sha256
 from http import HTTPStatus
@@ -32,7 +33,7 @@ _LEEWAY = 30
 
 
 class TokenPayload(BaseModel):
-    """What the mint endpoint is sent; PyPI passes on pydantic's message, which names this class."""
+    """What the endpoints are sent; PyPI passes on pydantic's message, which names this class."""
 
     token: StrictStr
 
@@ -52,7 +53,7 @@ class TrustedPublishing:
     Args:
         issuers: issuer's URL to a function that gives its JWKS.
         audience: what identity tokens must be made for.
-        upload_path: the path of the upload URL, which discovery is keyed by.
+        upload_path: the path of the upload URL, which clients ask discovery for.
 
     """
 
@@ -71,7 +72,7 @@ class TrustedPublishing:
         self._flags = flags
         self._issuers = dict(issuers)
         self._audience = audience
-        self._discovery_key = sha256(upload_path.encode()).hexdigest()
+        self._upload_path = upload_path
         self._projects: dict[Publisher, list[str]] = {}
         self._pending: dict[Publisher, tuple[str, str]] = {}
         self._used: set[tuple[str, str]] = set()
@@ -84,7 +85,9 @@ class TrustedPublishing:
             Route("/_/oidc/audience", self._answer_audience, methods=["GET"]),
             Route("/_/oidc/mint-token", self._answer_mint, methods=["POST"]),
             Route("/_/oidc/github/mint-token", self._answer_mint, methods=["POST"]),
-            Route("/.well-known/pytp/{key}", self._answer_discovery, methods=["GET"]),
+            Route("/_/oidc/burn-token", self._answer_burn, methods=["POST"]),
+            Route("/.well-known/pytp", self._answer_discovery, methods=["GET"]),
+            Route("/.well-known/pytp/{key}", self._answer_first_discovery, methods=["GET"]),
         ]
 
     def add_publisher(self, project: str, publisher: Publisher, owner: str) -> None:
@@ -192,14 +195,44 @@ class TrustedPublishing:
             return JSONResponse(body, status_code=HTTPStatus.UNPROCESSABLE_ENTITY)
         return JSONResponse({"success": True, "token": token, "expires": expires})
 
+    async def _answer_burn(self, request: Request) -> Response:
+        """Burn a minted token (pypi/warehouse#20197); the answer never tells whether there was one."""
+        with contextlib.suppress(ValidationError):
+            self._accounts.burn(TokenPayload.model_validate_json(await request.body()).token)
+        return JSONResponse({"message": "Accepted", "errors": []}, status_code=HTTPStatus.ACCEPTED)
+
     async def _answer_discovery(self, request: Request) -> Response:
+        """Answer as the draft says since January 2026 (python/peps#4791): the path is asked for as it is."""
+        if choose(request.headers.get("accept"), (DISCOVERY_TYPE,)) is None:
+            return _problem(HTTPStatus.NOT_ACCEPTABLE)
+        if request.query_params.get("discover") != self._upload_path:
+            return _problem(HTTPStatus.NOT_FOUND)
+        audience, mint = _endpoints(request)
+        body = {
+            "audience-endpoint": audience,
+            "token-mint-endpoint": mint,
+            "features": ["multi-use-token"],
+            "default-features": ["multi-use-token"],
+        }
+        return JSONResponse(body, media_type=DISCOVERY_TYPE)
+
+    async def _answer_first_discovery(self, request: Request) -> Response:
+        """Answer as the draft said at first: the path is asked for by its SHA-256, another key names the mint."""
         if choose(request.headers.get("accept"), (DISCOVERY_TYPE,)) is None:
             return Response(status_code=HTTPStatus.NOT_ACCEPTABLE)
-        if request.path_params["key"] != self._discovery_key:
+        if request.path_params["key"] != sha256(self._upload_path.encode()).hexdigest():
             return Response(status_code=HTTPStatus.NOT_FOUND)
-        base = f"{request.url.scheme}://{request.url.netloc}"
-        endpoints = {
-            "audience-endpoint": f"{base}/_/oidc/audience",
-            "mint-token-endpoint": f"{base}/_/oidc/mint-token",
-        }
-        return JSONResponse(endpoints, media_type=DISCOVERY_TYPE)
+        audience, mint = _endpoints(request)
+        return JSONResponse({"audience-endpoint": audience, "mint-token-endpoint": mint}, media_type=DISCOVERY_TYPE)
+
+
+def _endpoints(request: Request) -> tuple[str, str]:
+    """Give the URLs of the audience and of the mint, on the host that was asked."""
+    base = f"{request.url.scheme}://{request.url.netloc}/_/oidc"
+    return f"{base}/audience", f"{base}/mint-token"
+
+
+def _problem(status: HTTPStatus) -> Response:
+    """Answer an error as RFC 9457 has it."""
+    body = {"status": int(status), "title": status.phrase}
+    return JSONResponse(body, status_code=status, media_type="application/problem+json")

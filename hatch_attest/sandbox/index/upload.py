@@ -160,7 +160,8 @@ class Uploads:
             raise bad_request("Upload payload does not have a file.")
         filename = upload.filename or ""
         check_filename(filename, str(form["filetype"]))
-        if not upload.content_type or upload.content_type.startswith("image/"):
+        # A part without a content type is text (RFC 7578, section 4.4): so uv sends it, and so PyPI reads it.
+        if (upload.content_type or "text/plain").startswith("image/"):
             raise bad_request("Invalid distribution file.")
         content = upload.file.read()
         if len(content) > self._file_size_limit:
