@@ -137,9 +137,10 @@ def _copy_git_directory(top: Path, destination: Path) -> None:
     (directory / "objects" / "pack").mkdir()
     # gitrepository-layout(5): a relative path here would be relative to the copy.
     (information / "alternates").write_bytes(os.fsencode((common / "objects").resolve()) + b"\n")
+    configuration = ("config", "--file", str(directory / "config"))
     for key, value in (("core.fsmonitor", "false"), ("gc.auto", "0"), ("maintenance.auto", "false")):
-        _git(destination, "--git-dir", str(directory), "config", key, value)
-    _git(destination, "--git-dir", str(directory), "config", "--unset", "core.worktree", check=False)
+        _git(top, *configuration, key, value)
+    _git(top, *configuration, "--unset", "core.worktree", check=False)  # a submodule's
 
 
 def _git(directory: Path, *arguments: str, check: bool = True) -> bytes:
