@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 import time
 from dataclasses import dataclass, field
 from functools import partial
@@ -105,9 +106,9 @@ PLATFORMS = (
 )
 
 
-def set_up_platform(environ: Mapping[str, str]) -> Platform | None:
+def set_up_platform(environ: Mapping[str, str], audience: str = SIGSTORE_AUDIENCE) -> Platform | None:
     """Return the first platform whose identity is set up here, judged by its own variables, without any request."""
-    return next((each for each in PLATFORMS if _is_set_up(each, environ)), None)
+    return next((each for each in _platforms(audience) if _is_set_up(each, environ)), None)
 
 
 def is_at_hand(environ: Mapping[str, str]) -> bool:
@@ -115,9 +116,20 @@ def is_at_hand(environ: Mapping[str, str]) -> bool:
     return bool(environ.get(TOKEN_VARIABLE)) or set_up_platform(environ) is not None
 
 
-def why_not_at_hand(environ: Mapping[str, str]) -> str:
+def is_on_platform(environ: Mapping[str, str]) -> bool:
+    """Say whether this is a platform that may give an identity for some audience; nothing is requested."""
+    gitlab = bool(environ.get("GITLAB_CI")) and any(name.endswith("_ID_TOKEN") and environ[name] for name in environ)
+    return gitlab or set_up_platform(environ) is not None
+
+
+def why_not_at_hand(environ: Mapping[str, str], audience: str = SIGSTORE_AUDIENCE) -> str:
     """Say why no identity is at hand, with what to add where the platform is known."""
-    for platform in PLATFORMS:
+    if environ.get("GITHUB_EVENT_NAME") == "pull_request" and set_up_platform(environ, audience) is None:
+        return (
+            "a pull request gets no identity from GitHub Actions where it comes from a fork, or where the job has no "
+            "`permissions: id-token: write`; release from a push, a tag or a release"
+        )
+    for platform in _platforms(audience):
         if environ.get(platform.marker):
             return f"no identity is set up in this {platform.name} job: {platform.advice}"
     return "no identity is at hand on this machine"
@@ -135,6 +147,26 @@ def identity_token(environ: Mapping[str, str]) -> Token | None:
         return check_token(Token.parse(raw, TOKEN_VARIABLE), SIGSTORE_AUDIENCE)
     platform = set_up_platform(environ)
     return None if platform is None else request_token(platform, SIGSTORE_AUDIENCE)
+
+
+def interactive_token(oidc_url: str) -> Token:
+    """Let a person log in at the Sigstore instance's own login service, through the browser.
+
+    Raises:
+        IdentityError: there is no such service, or nobody logged in.
+
+    """
+    from sigstore.errors import Error
+    from sigstore.oidc import Issuer, IssuerError
+
+    if not oidc_url:
+        raise IdentityError("login-none")
+    try:
+        raw = str(Issuer(oidc_url).identity_token())
+    except (Error, IssuerError, OSError, KeyError, ValueError, EOFError) as error:
+        # The innermost cause never holds the token: there is none yet.
+        raise IdentityError("login-failed", cause=str(error.__cause__ or error), url=oidc_url) from error
+    return check_token(Token.parse(raw, "the browser"), SIGSTORE_AUDIENCE)
 
 
 def request_token(platform: Platform, audience: str) -> Token:
@@ -183,6 +215,24 @@ def check_token(token: Token, audience: str) -> Token:
         ago = int(time.time() - expiry)
         raise IdentityError("token-expired", source=token.source, ago=ago)
     return token
+
+
+def _platforms(audience: str) -> tuple[Platform, ...]:
+    """Return the platforms as they are set up for an audience: GitLab's variable is named after it."""
+    return tuple(
+        platform._replace(
+            variables=(gitlab_variable(audience),),
+            advice=f"give the job `id_tokens: {gitlab_variable(audience)}: aud: {audience}`",
+        )
+        if platform.marker == "GITLAB_CI"
+        else platform
+        for platform in PLATFORMS
+    )
+
+
+def gitlab_variable(audience: str) -> str:
+    """Return the variable in which the ``id`` library looks for GitLab's token for an audience."""
+    return re.sub(r"[^A-Z0-9_]|^[^A-Z_]", "_", audience.upper()) + "_ID_TOKEN"
 
 
 def _is_set_up(platform: Platform, environ: Mapping[str, str]) -> bool:

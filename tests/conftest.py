@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,7 +14,6 @@ from hatch_attest.sandbox import Sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 # What a test must not inherit: tools' settings, CI platforms' variables and identities.
 _FOREIGN = (
@@ -39,3 +41,14 @@ def sandbox(tmp_path: Path) -> Iterator[Sandbox]:
     """An embedded Sigstore, OIDC issuer and package index on loopback, with nothing recorded yet."""
     with Sandbox(tmp_path / "sandbox") as started:
         yield started
+
+
+@pytest.fixture(scope="session")
+def built_wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel of hatch-attest, built from this checkout by a PEP 517 front end: what users install."""
+    directory = tmp_path_factory.mktemp("wheel of hatch-attest")
+    root = Path(__file__).parent.parent
+    command = [sys.executable, "-m", "uv", "build", "--wheel", "--no-build-isolation", "-o", str(directory), str(root)]
+    subprocess.run(command, check=True, capture_output=True, timeout=300)
+    (wheel,) = directory.glob("*.whl")
+    return wheel
