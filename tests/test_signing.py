@@ -86,7 +86,11 @@ def test_an_expired_certificate_is_renewed_with_a_new_token(
     ],
 )
 def test_a_fault_in_passing_is_survived(
-    sandbox: Sandbox, signer: Signer, artifact: Artifact, service: tuple[str, str, str], action: object
+    sandbox: Sandbox,
+    signer: Signer,
+    artifact: Artifact,
+    service: tuple[str, str, str],
+    action: str | tuple[object, ...],
 ) -> None:
     """Among them the lost answer, after which the repeated entry meets itself: 409 elsewhere ends the release."""
     sandbox.faults.add(*service, action)
@@ -118,7 +122,7 @@ def test_a_lasting_fault_ends_with_the_services_own_words(
     signer: Signer,
     artifact: Artifact,
     service: tuple[str, str, str],
-    action: object,
+    action: str | tuple[object, ...],
     code: str,
     words: str,
 ) -> None:
