@@ -18,11 +18,10 @@ from sigstore.sign import SigningContext
 
 from hatch_attest.artifacts import read_artifact
 from hatch_attest.identity import Token
+from hatch_attest.sandbox import GitHubIdentity
 from hatch_attest.sidecars import sidecar_path, write_sidecar
 from hatch_attest.signing import Signer
 from hatch_attest.trust import load_trust
-
-from tests.judges.issuers import REPOSITORY
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,13 +30,15 @@ if TYPE_CHECKING:
 
 NAME = "widget-1.0-py3-none-any.whl"
 PREDICATE = "https://docs.pypi.org/attestations/publish/v1"
-PUBLISHER = GitHubPublisher(repository=REPOSITORY, workflow="release.yml")
+SIGNER = GitHubIdentity()
+SAN = f"https://github.com/{SIGNER.workflow_ref}"
+PUBLISHER = GitHubPublisher(repository=SIGNER.repository, workflow=SIGNER.workflow)
 SidecarJson = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Case:
-    """An artifact and what is said about it: its sidecar, the same as a bundle of Sigstore, and as PyPI's provenance."""
+    """An artifact and what is said about it: as a sidecar, as a bundle of Sigstore's, as a provenance of PyPI's."""
 
     artifact: Path
 
@@ -63,7 +64,6 @@ class Cases:
     def __init__(self, real: RealSigstore, directory: Path) -> None:
         self._real = real
         self._directory = directory
-        self._sigstore = _sigstore_signer(real)
         good = self._sign_as_users_do()
         sidecar = json.loads(good.sidecar.read_text(encoding="utf-8"))
         self.cases: dict[str, Case] = {"good": good}
@@ -75,14 +75,14 @@ class Cases:
         digest = read_artifact(good.artifact).digest
         self._tampered("wrong subject name", self._signed([("gadget-1.0-py3-none-any.whl", digest)]))
         self._tampered("two subjects", self._signed([(NAME, digest), ("gadget-1.0-py3-none-any.whl", digest)]))
-        self._tampered("another workflow", self._signed([(NAME, digest)], workflow="evil.yml"))
+        self._tampered("another workflow", self._signed([(NAME, digest)], GitHubIdentity(workflow="evil.yml")))
 
     def _sign_as_users_do(self) -> Case:
         """Sign with our signer, as the build hook does."""
         case = Case(self._artifact("good", b"the bytes of a wheel"))
         signer = Signer(
             load_trust(str(self._real.trust_config), self._directory),
-            lambda: Token.parse(self._real.issuers.token(), "the judges"),
+            lambda: Token.parse(self._real.issuer.token("sigstore"), "the judges"),
         )
         write_sidecar(case.sidecar, signer.sign(read_artifact(case.artifact)))
         _write_other_forms(case)
@@ -101,7 +101,7 @@ class Cases:
         path.write_bytes(content)
         return path
 
-    def _signed(self, subjects: list[tuple[str, str]], workflow: str = "release.yml") -> SidecarJson:
+    def _signed(self, subjects: list[tuple[str, str]], identity: GitHubIdentity = SIGNER) -> SidecarJson:
         """Sign a statement that our signer would never make; signature and log entry are valid."""
         statement = (
             StatementBuilder()
@@ -109,7 +109,7 @@ class Cases:
             .predicate_type(PREDICATE)
             .build()
         )
-        bundle = _sigstore_signer(self._real, workflow).sign_dsse(statement)
+        bundle = _sigstore_signer(self._real, identity).sign_dsse(statement)
         sidecar: SidecarJson = json.loads(Attestation.from_bundle(bundle).model_dump_json())
         return sidecar
 
@@ -119,7 +119,7 @@ class Cases:
         sidecar["verification_material"]["certificate"] = other["verification_material"]["certificate"]
 
     def _move_to_next_hour(self, sidecar: SidecarJson) -> None:
-        """Let the log say, under its signature, that it saw the entry an hour later: the certificate lives 10 minutes."""
+        """Let the log say, under its signature, that it saw the entry an hour later: certificates live 10 minutes."""
         entry = _entry(sidecar)
         entry["integratedTime"] = str(int(entry["integratedTime"]) + 3600)
         promise = {
@@ -162,12 +162,9 @@ def _write_other_forms(case: Case) -> None:
     case.provenance.write_text(json.dumps(provenance_of(sidecar)), encoding="utf-8")
 
 
-def _sigstore_signer(real: RealSigstore, workflow: str = "release.yml") -> SigstoreSigner:
-    ref = f"{REPOSITORY}/.github/workflows/{workflow}@refs/tags/v1"
-    return SigstoreSigner(
-        IdentityToken(real.issuers.token(job_workflow_ref=ref, workflow_ref=ref)),
-        SigningContext.from_trust_config(real.client_trust_config),
-    )
+def _sigstore_signer(real: RealSigstore, identity: GitHubIdentity) -> SigstoreSigner:
+    token = IdentityToken(real.issuer.token("sigstore", identity=identity))
+    return SigstoreSigner(token, SigningContext.from_trust_config(real.client_trust_config))
 
 
 def _edited(sidecar: SidecarJson, edit: Callable[[SidecarJson], object]) -> SidecarJson:

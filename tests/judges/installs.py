@@ -35,8 +35,7 @@ def tool(name: str, why: str, *places: Path) -> Path:
     """Return the path of a program that must already be on the machine."""
     found = shutil.which(name, path=os.pathsep.join([os.environ.get("PATH", ""), *(str(place) for place in places)]))
     if found is None:
-        message = f"{name} is not installed: {why}"
-        raise Unavailable(message)
+        raise Unavailable(f"{name} is not installed: {why}")
     return Path(found)
 
 
@@ -66,7 +65,9 @@ def run(
         check=False,
     )
     if done.returncode:
-        message = f"{' '.join(map(str, command))} ended with {done.returncode}:\n{done.stdout[-4000:]}{done.stderr[-4000:]}"
+        message = (
+            f"{' '.join(map(str, command))} ended with {done.returncode}:\n{done.stdout[-4000:]}{done.stderr[-4000:]}"
+        )
         raise RuntimeError(message)
     return done.stdout
 

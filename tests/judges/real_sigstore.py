@@ -8,13 +8,12 @@ import json
 import socket
 import subprocess
 import time
-import urllib.request
 from contextlib import ExitStack
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-from urllib.error import URLError
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+import requests
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -22,48 +21,78 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from sigstore.models import ClientTrustConfig
 
-from tests.judges.issuers import Issuers
+from hatch_attest.sandbox.issuer import Issuer
+from tests.judges import issuers
 
 if TYPE_CHECKING:
-    from types import TracebackType
+    from collections.abc import Callable, Mapping
+
+    from typing_extensions import Self
 
 START = datetime.now(timezone.utc) - timedelta(days=1)
 
 
+class LogState(NamedTuple):
+    """The log's tree, and the indexes of its entries."""
+
+    tree_id: int
+    entries: range
+
+
 class RealSigstore:
-    """Start the services of `programs` (see installs.go_programs) in `directory`; stop them at the end of the block."""
+    """The services, started in a ``with`` block. Names are those of the sandbox, so that one can stand for the other.
+
+    Args:
+        programs: the folder of ``installs.go_programs``.
+        directory: for configurations, keys and the services' logs.
+
+    Attributes:
+        issuer: gives tokens that Fulcio accepts.
+
+    """
 
     def __init__(self, programs: Path, directory: Path) -> None:
         self.programs = programs
         self.directory = directory
-        self.issuers = Issuers()
+        self.issuer = Issuer("http://127.0.0.1:9")  # nobody asks it over HTTP
+        self._keys: issuers.Keys = {}
         self.rekor_key = ec.generate_private_key(ec.SECP256R1())
         self.processes: dict[str, subprocess.Popen[str]] = {}
         self._stack = ExitStack()
 
-    def __enter__(self) -> RealSigstore:
+    def __enter__(self) -> Self:
         with ExitStack() as stack:
-            stack.enter_context(self.issuers.serve(self.directory))
+            self.accept(self.issuer.issuers())
+            self._proxy_url = stack.enter_context(issuers.serve(self._keys, self.directory))
             stack.callback(self._stop)
             chain = _write_authority(self.directory)
             ct_key = ec.generate_private_key(ec.SECP256R1())
             trillian, ct, rekor, fulcio, grpc, metrics = free_ports(6)
-            self.fulcio_url, self.rekor_url = f"http://127.0.0.1:{fulcio}", f"http://127.0.0.1:{rekor}"
+            self.authority_url, self.log_url = f"http://127.0.0.1:{fulcio}", f"http://127.0.0.1:{rekor}"
             self.ct_url = f"http://127.0.0.1:{ct}/ct"
             tree = self._start_trillian(trillian)
             self._start_ct(ct, trillian, tree, ct_key)
             self._start_rekor(rekor, trillian)
             self._start_fulcio(fulcio, grpc, metrics)
-            self._wait(f"{self.ct_url}/ct/v1/get-sth", f"{self.rekor_url}/api/v1/log", f"{self.fulcio_url}/healthz")
+            self._wait(f"{self.ct_url}/ct/v1/get-sth", f"{self.log_url}/api/v1/log", f"{self.authority_url}/healthz")
             self.trusted_root = _trusted_root(self, chain, ct_key.public_key())
             self.trust_config = self._write_trust_config()
             self._stack = stack.pop_all()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._stack.__exit__(kind, error, trace)
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def accept(self, keys: Mapping[str, Callable[[], Mapping[str, Any]]]) -> None:
+        """Let Fulcio accept tokens that are signed with these keys as well, by issuer."""
+        for url, source in keys.items():
+            self._keys.setdefault(url, []).append(source)
+
+    @property
+    def log(self) -> LogState:
+        """The log as it is now."""
+        state = requests.get(f"{self.log_url}/api/v1/log", timeout=30).json()
+        return LogState(int(state["treeID"]), range(state["treeSize"]))
 
     @property
     def client_trust_config(self) -> ClientTrustConfig:
@@ -151,7 +180,7 @@ class RealSigstore:
             "--fileca-watch=false",
             f"--ct-log-url={self.ct_url}",
             f"--config-path={self.programs / 'fulcio-config.yaml'}",
-            HTTPS_PROXY=self.issuers.proxy_url,
+            HTTPS_PROXY=self._proxy_url,
             SSL_CERT_FILE=str(self.directory / "proxy-ca.pem"),
             SSL_CERT_DIR=str(self.directory / "nowhere"),
         )
@@ -167,8 +196,7 @@ class RealSigstore:
 
     def _fail(self, name: str) -> None:
         log = (self.directory / f"{name}.log").read_text(encoding="utf-8")
-        message = f"{name} does not serve:\n{log[-3000:]}"
-        raise RuntimeError(message)
+        raise RuntimeError(f"{name} does not serve:\n{log[-3000:]}")
 
     def _stop(self) -> None:
         for process in self.processes.values():
@@ -190,14 +218,15 @@ class RealSigstore:
             "trustedRoot": self.trusted_root,
             "signingConfig": {
                 "mediaType": "application/vnd.dev.sigstore.signingconfig.v0.2+json",
-                "caUrls": [service(self.fulcio_url)],
+                "caUrls": [service(self.authority_url)],
                 "oidcUrls": [service("https://oauth2.sigstore.dev/auth")],
-                "rekorTlogUrls": [service(self.rekor_url)],
+                "rekorTlogUrls": [service(self.log_url)],
                 "rekorTlogConfig": {"selector": "ANY"},
                 "tsaUrls": [],
                 "tsaConfig": {"selector": "ANY"},
             },
         }
+        self.config = config
         path = self.directory / "trust_config.json"
         path.write_text(json.dumps(config, indent=1), encoding="utf-8")
         (self.directory / "trusted_root.json").write_text(json.dumps(self.trusted_root, indent=1), encoding="utf-8")
@@ -213,9 +242,8 @@ def free_ports(count: int) -> list[int]:
 
 def _answers(url: str) -> bool:
     try:
-        with urllib.request.urlopen(url, timeout=5):
-            return True
-    except (URLError, OSError):
+        return requests.get(url, timeout=5).ok
+    except requests.RequestException:
         return False
 
 
@@ -227,9 +255,7 @@ def _write_authority(directory: Path) -> list[x509.Certificate]:
     pems = [certificate.public_bytes(Encoding.PEM) for certificate in (intermediate, root)]
     (directory / "chain.pem").write_bytes(b"".join(pems))
     (directory / "root.pem").write_bytes(pems[1])
-    (directory / "intermediate.pem").write_bytes(
-        key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    )
+    (directory / "intermediate.pem").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
     return [intermediate, root]
 
 
@@ -284,13 +310,13 @@ def _trusted_root(
     certificates = [{"rawBytes": _base64(certificate.public_bytes(Encoding.DER))} for certificate in chain]
     authority = {
         "subject": {"organization": "hatch-attest", "commonName": "judges root"},
-        "uri": sigstore.fulcio_url,
+        "uri": sigstore.authority_url,
         "certChain": {"certificates": certificates},
         "validFor": valid_for,
     }
     return {
         "mediaType": "application/vnd.dev.sigstore.trustedroot+json;version=0.1",
-        "tlogs": [log(sigstore.rekor_url, sigstore.rekor_key.public_key())],
+        "tlogs": [log(sigstore.log_url, sigstore.rekor_key.public_key())],
         "certificateAuthorities": [authority],
         "ctlogs": [log(sigstore.ct_url, ct_key)],
         "timestampAuthorities": [],

@@ -53,7 +53,9 @@ def verdicts(report: Report) -> Iterator[Verdicts]:
 
 
 @pytest.fixture(scope="module", params=VERIFIERS)
-def verifier(request: pytest.FixtureRequest, real: RealSigstore, programs: Path) -> tuple[str, Callable[[Case], Verdict]]:
+def verifier(
+    request: pytest.FixtureRequest, real: RealSigstore, programs: Path
+) -> tuple[str, Callable[[Case], Verdict]]:
     """Return each verifier, with its name."""
     from tests.judges import verifiers
 

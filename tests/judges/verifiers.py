@@ -14,8 +14,7 @@ from urllib.parse import quote
 
 from sigstore._internal.tuf import DEFAULT_TUF_URL  # the name of its cache folder follows from it
 
-from tests.judges.cases import PREDICATE
-from tests.judges.issuers import GITHUB, REPOSITORY, SAN
+from tests.judges.cases import PREDICATE, SAN, SIGNER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -39,7 +38,7 @@ def sigstore_python(real: RealSigstore) -> Callable[[Case], Verdict]:
         return _run(
             case,
             *(sys.executable, "-m", "sigstore", "--trust-config", real.trust_config, "verify", "identity"),
-            *("--bundle", case.bundle, "--cert-identity", SAN, "--cert-oidc-issuer", GITHUB, case.artifact),
+            *("--bundle", case.bundle, "--cert-identity", SAN, "--cert-oidc-issuer", SIGNER.issuer, case.artifact),
         )
 
     return verify
@@ -64,7 +63,13 @@ def pypi_provenance(real: RealSigstore) -> Callable[[Case], Verdict]:
         return _run(
             case,
             *(sys.executable, "-m", "pypi_attestations", "verify", "pypi", "--offline"),
-            *("--repository", f"https://github.com/{REPOSITORY}", "--provenance-file", case.provenance, case.artifact),
+            *(
+                "--repository",
+                f"https://github.com/{SIGNER.repository}",
+                "--provenance-file",
+                case.provenance,
+                case.artifact,
+            ),
             env=env,
         )
 
@@ -76,7 +81,7 @@ def sigstore_js(real: RealSigstore, node_modules: Path) -> Callable[[Case], Verd
 
     def verify(case: Case) -> Verdict:
         trusted_root = real.directory / "trusted_root.json"
-        return _run(case, "node", node_modules / "verify.mjs", case.bundle, trusted_root, SAN, GITHUB)
+        return _run(case, "node", node_modules / "verify.mjs", case.bundle, trusted_root, SAN, SIGNER.issuer)
 
     return verify
 
@@ -89,7 +94,7 @@ def cosign(real: RealSigstore, programs: Path) -> Callable[[Case], Verdict]:
             case,
             *(programs / "cosign", "verify-blob-attestation", "--bundle", case.bundle),
             *("--trusted-root", real.directory / "trusted_root.json", "--type", PREDICATE),
-            *("--certificate-identity", SAN, "--certificate-oidc-issuer", GITHUB, case.artifact),
+            *("--certificate-identity", SAN, "--certificate-oidc-issuer", SIGNER.issuer, case.artifact),
             env={"HOME": str(real.directory)},
         )
 

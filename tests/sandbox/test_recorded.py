@@ -235,7 +235,7 @@ REQUESTS: dict[str, Callable[[Services], httpx.Response]] = {
     "rekor GET index too high": lambda s: s.get(ENTRIES, logIndex=10**9),
     "rekor GET index negative": lambda s: s.get(ENTRIES, logIndex=-1),
     "rekor GET unknown uuid": lambda s: s.get(f"{ENTRIES}/{s.sandbox.log.tree_id:016x}{'0' * 64}"),
-    "rekor GET unknown tree": lambda s: s.get(f"{ENTRIES}/{'0' * 16}{_entry(s)[16:]}"),
+    "rekor GET unknown tree": lambda s: s.get(f"{ENTRIES}/{1:016x}{_entry(s)[16:]}"),
     "rekor GET malformed uuid": lambda s: s.get(f"{ENTRIES}/nonsense"),
     "rekor retrieve by entry": _retrieve_known,
     "rekor retrieve unknown": lambda s: _retrieve(s, {"entries": [s.dsse()]}),

@@ -1,0 +1,145 @@
+"""The sandbox held against the real services: the same requests go to both, and the answers are compared."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+from cryptography import x509
+
+from hatch_attest.sandbox import EmailIdentity, GitHubIdentity, GitLabIdentity, GoogleIdentity, Sandbox
+from tests.sandbox.services import ENTRIES, Services
+from tests.sandbox.test_recorded import DIFFERENT, REQUESTS, _differences, _shape
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from hatch_attest.sandbox.identities import Identity
+    from tests.judges.real_sigstore import RealSigstore
+    from tests.judges.report import Report
+
+# Of the connection, not of the service; `vary` is for browsers.
+TRANSPORT = {"connection", "content-length", "date", "server", "transfer-encoding", "vary"}
+# These answers are placeholders in the record; here they can be compared. The CT log is reached at another address.
+COMPARABLE = {"fulcio trustBundle"}
+CT_LOG = {"ct get-sth", "ct get-roots"}
+
+IDENTITIES: dict[str, Identity] = {
+    "GitHub": GitHubIdentity(),
+    "GitHub, environment": GitHubIdentity(environment="pypi"),
+    "GitHub, branch": GitHubIdentity(ref="refs/heads/main", event_name="workflow_dispatch"),
+    "GitHub, private": GitHubIdentity(visibility="private", runner_environment="self-hosted"),
+    "GitHub, reusable workflow": GitHubIdentity(
+        job_workflow_ref="octo-org/.github/.github/workflows/publish.yml@refs/heads/main"
+    ),
+    "GitHub, pull request": GitHubIdentity(ref="refs/pull/7/merge", event_name="pull_request"),
+    "GitLab": GitLabIdentity(),
+    "GitLab, environment": GitLabIdentity(environment="pypi"),
+    "GitLab, branch": GitLabIdentity(ref="refs/heads/main", visibility="internal"),
+    "GitLab, nested group": GitLabIdentity(project="octo-org/tools/widget"),
+    "Google": GoogleIdentity(),
+    "a person": EmailIdentity(),
+}
+
+
+@pytest.fixture(scope="module")
+def both(real: RealSigstore, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Any, Any]]:
+    """Return a client of the real services and one of a sandbox."""
+    with (
+        Sandbox(tmp_path_factory.mktemp("sandbox")) as sandbox,
+        httpx.Client(trust_env=False, timeout=30) as client,
+    ):
+        real.accept(sandbox.issuer.issuers())
+        stand_in: Any = real
+        yield Services(stand_in, client), Services(sandbox, client)
+
+
+@pytest.fixture(scope="module")
+def compared(report: Report) -> Iterator[dict[str, list[str]]]:
+    """Collect what was compared for the table."""
+    compared: dict[str, list[str]] = {}
+    yield compared
+    report.table("the sandbox beside the real services", ["request", "real", "differs in"], compared.values())
+
+
+@pytest.mark.parametrize("case", sorted(REQUESTS.keys() - CT_LOG))
+def test_the_sandbox_answers_as_the_real_service_does(
+    case: str, both: tuple[Services, Services], compared: dict[str, list[str]]
+) -> None:
+    """Broken if what passes in a rehearsal would fail for real, or is refused in other words."""
+    real, sandbox = (REQUESTS[case](services) for services in both)
+    expected = set() if case in COMPARABLE else DIFFERENT.get(case, (set(), ""))[0]
+    is_json = real.headers.get("content-type") == "application/json"
+    answer = {
+        "status": real.status_code,
+        "headers": {name: _ordered(value) for name, value in real.headers.items() if name not in TRANSPORT},
+        "body": json.loads(_ordered(real.text)) if is_json else real.text,
+    }
+    differences = _differences(answer, sandbox)
+    compared[case] = [case, str(real.status_code), ", ".join(sorted(differences)) or "-"]
+    assert differences == expected, f"real: {real.headers} {real.text}\nsandbox: {sandbox.headers} {sandbox.text}"
+
+
+@pytest.mark.parametrize("identity", IDENTITIES.values(), ids=IDENTITIES)
+def test_certificates_hold_the_same(identity: Identity, both: tuple[Services, Services]) -> None:
+    """Broken if a policy that takes the sandbox's certificate would not take Fulcio's, or the other way round."""
+    token = both[1].sandbox.issuer.token("sigstore", identity=identity)
+    real, sandbox = (_certificate_shape(services.certify(token=token)) for services in both)
+    assert real == sandbox
+
+
+def test_logs_keep_the_same_body_of_the_same_entry(both: tuple[Services, Services]) -> None:
+    """Broken if the canonical form differs: verifiers compare it with the envelope."""
+    entry = both[0].dsse()
+    real, sandbox = (_only(services.post(entry).json()) for services in both)
+    assert real["body"] == sandbox["body"]
+    assert _shape(real) == _shape(sandbox)
+    real, sandbox = (_only(services.get(ENTRIES, logIndex=0).json()) for services in both)
+    assert real.keys() == sandbox.keys()
+
+
+def test_logs_keep_the_same_body_of_the_same_hashedrekord(both: tuple[Services, Services]) -> None:
+    """Broken if the canonical form of the entries that Sigstore's own tools make differs."""
+    entry = both[0].hashedrekord(b"data")
+    real, sandbox = (_only(services.post(entry).json()) for services in both)
+    assert real["body"] == sandbox["body"]
+
+
+def _ordered(text: str) -> str:
+    """Put the methods that are allowed in order: Go's maps have none."""
+    return text.replace("POST,GET", "GET,POST")
+
+
+def _only(entries: dict[str, Any]) -> dict[str, Any]:
+    (entry,) = entries.values()
+    assert isinstance(entry, dict)
+    return entry
+
+
+def _certificate_shape(answer: httpx.Response) -> dict[str, Any]:
+    """Describe a leaf certificate, without what is each authority's or each certificate's own."""
+    chain = answer.json()["signedCertificateEmbeddedSct"]["chain"]["certificates"]
+    leaf, *_ = (x509.load_pem_x509_certificate(pem.encode()) for pem in chain)
+    return {
+        "chain": len(chain),
+        "version": leaf.version,
+        "subject": leaf.subject.rfc4514_string(),
+        "lifetime": leaf.not_valid_after_utc - leaf.not_valid_before_utc,
+        "signature": leaf.signature_algorithm_oid,
+        "serial number has at most 160 bits": leaf.serial_number.bit_length() <= 160,
+        "extensions": [
+            (each.oid.dotted_string, each.critical, _extension_shape(each.value)) for each in leaf.extensions
+        ],
+    }
+
+
+def _extension_shape(value: x509.ExtensionType) -> object:
+    match value:
+        case x509.SubjectKeyIdentifier() | x509.AuthorityKeyIdentifier():
+            return len(value.public_bytes())
+        case x509.PrecertificateSignedCertificateTimestamps():
+            return [(sct.version, sct.entry_type, sct.signature_algorithm, len(sct.log_id)) for sct in value]
+        case _:
+            return value.public_bytes()
