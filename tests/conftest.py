@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hatch_attest.sandbox import Sandbox
+from tests.wheel import build_wheel, install_wheel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,3 +53,15 @@ def built_wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     subprocess.run(command, check=True, capture_output=True, timeout=300)
     (wheel,) = directory.glob("*.whl")
     return wheel
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """This project's wheel, built from the checkout."""
+    return build_wheel(tmp_path_factory.mktemp("wheel"))
+
+
+@pytest.fixture(scope="session")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The Python of an environment with the wheel in it, in a path with a space; the command lies beside it."""
+    return install_wheel(wheel, tmp_path_factory.mktemp("installed") / "an environment")
