@@ -12,13 +12,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 def build_wheel(directory: Path) -> Path:
     """Build this checkout's wheel as a release does."""
-    subprocess.run(
-        [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(directory)],
-        cwd=ROOT,
-        check=True,
-        capture_output=True,
-        timeout=120,
-    )
+    _run(sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(directory))
     (wheel,) = directory.glob("*.whl")
     return wheel
 
@@ -26,16 +20,17 @@ def build_wheel(directory: Path) -> Path:
 def install_wheel(wheel: Path, environment: Path) -> Path:
     """Install ``wheel`` into a new virtual environment, and return its Python.
 
-    What the wheel depends on is read from the environment of the tests, by a line in a `.pth` file: behind the wheel, so
-    that the wheel is found first, and without that environment's own `.pth` files, so that an editable one is not.
+    What it depends on is read from the environment of the tests, by a line in a `.pth` file: after the wheel, so that
+    the wheel is found first, and without that environment's own `.pth` files, so that an editable one is not.
     """
-    run = {"check": True, "capture_output": True, "timeout": 120}
-    create = [sys.executable, "-m", "virtualenv", "--quiet", "--no-periodic-update", str(environment)]
-    subprocess.run(create, **run)  # type: ignore[call-overload] # the same for both
+    _run(sys.executable, "-m", "virtualenv", "--quiet", "--no-periodic-update", str(environment))
     python = environment / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
-    install = [str(python), "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", str(wheel)]
-    subprocess.run(install, **run)  # type: ignore[call-overload]
-    where = [str(python), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]
-    site_packages = Path(subprocess.check_output(where, text=True, encoding="utf-8").strip())
-    (site_packages / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n", encoding="utf-8")
+    _run(str(python), "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", str(wheel))
+    site_packages = _run(str(python), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))").strip()
+    (Path(site_packages) / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n", encoding="utf-8")
     return python
+
+
+def _run(*command: str) -> str:
+    result = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, encoding="utf-8", timeout=120)
+    return result.stdout

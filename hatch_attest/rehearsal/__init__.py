@@ -12,17 +12,19 @@ from typing import TYPE_CHECKING
 from hatch_attest.errors import AttestError, RehearsalError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Mapping
 
     from hatch_attest.artifacts import Artifact
     from hatch_attest.rehearsal.consumer import Consumer, Served
     from hatch_attest.rehearsal.copying import Copy
-    from hatch_attest.rehearsal.report import Report
+    from hatch_attest.rehearsal.report import Report, Step
     from hatch_attest.rehearsal.subject import Subject
     from hatch_attest.sandbox import Sandbox
 
 # A space, as in many a user's path: what breaks on it shall break here. The directory is gone when the rehearsal ends.
 _PREFIX = "hatch-attest rehearsal "
+# Not `-m hatch`: that would look for Hatch's libraries in the project's root first, which may hold one of them.
+_HATCH = "import sys; sys.path = [entry for entry in sys.path if entry]; from hatch.cli import main; main()"
 _MADE_UP = "made up: the hook's table names no `publisher`"
 _ADVICE = "Name your Trusted Publisher in the hook's table (key `publisher`), and the next rehearsal plays yours."
 
@@ -45,7 +47,7 @@ def rehearse(root: Path) -> bool:
             Step("copy", "the project as it is now, uncommitted changes included"),
             Step("sandbox", "a Sigstore, an OIDC issuer and a package index on 127.0.0.1"),
             Step("build", "hatch build"),
-            Step("publish", "hatch publish -p attest"),
+            Step("publish", "hatch publish -p attest -n"),
             Step("install", "pip install from that index, into a fresh environment"),
             Step("verify", "the provenance that the index serves, by the pypi_attestations library"),
             Step("tamper", "one bit turned in each file: the same library must refuse"),
@@ -131,7 +133,7 @@ class _Rehearsal:
 
         with self._report.step("build") as step:
             sandbox.issuer.identity = self._subject.identity(publishing=False)
-            self._hatch(copy, {**environ, **sandbox.environment}, "build")
+            self._hatch(step, copy, {**environ, **sandbox.environment})
             found = collect(["dist"], copy.root).artifacts
             if not found:
                 raise RehearsalError("rehearsal-nothing-built")
@@ -149,7 +151,7 @@ class _Rehearsal:
     def _publish(self, copy: Copy, sandbox: Sandbox, environ: dict[str, str]) -> None:
         with self._report.step("publish") as step:
             sandbox.issuer.identity = self._subject.identity(publishing=True)
-            self._hatch(copy, {**environ, **sandbox.environment}, "publish", "--publisher", "attest", "--no-prompt")
+            self._hatch(step, copy, {**environ, **sandbox.environment})
             uploads = [each for each in sandbox.requests if each.service == "index" and each.path.endswith("/legacy/")]
             accepted = sum(each.status == 200 for each in uploads)  # noqa: PLR2004 - HTTP's OK
             step.outcome = f"{_count(accepted, 'file')} taken by the index, by Trusted Publishing, with attestations"
@@ -193,15 +195,13 @@ class _Rehearsal:
                 self._report.relay(f"{each.artifact.name}: {verdict.reason}")
             step.outcome = f"{_count(len(tampered), 'file')} refused"
 
-    def _hatch(self, copy: Copy, environ: dict[str, str], *arguments: str) -> None:
+    def _hatch(self, step: Step, copy: Copy, environ: Mapping[str, str]) -> None:
         from hatch_attest.rehearsal import processes
 
-        show: Callable[[str], None] = self._report.relay
-        status = processes.run(
-            [sys.executable, "-m", "hatch", *arguments], directory=copy.root, environ=environ, show=show
-        )
+        command = [sys.executable, "-c", _HATCH, *step.does.split()[1:]]
+        status = processes.run(command, directory=copy.root, environ=environ, show=self._report.relay)
         if status:
-            raise RehearsalError("rehearsal-command", command=f"hatch {' '.join(arguments)}", status=status)
+            raise RehearsalError("rehearsal-command", command=step.does, status=status)
 
 
 def _count(number: int, noun: str, nouns: str = "") -> str:

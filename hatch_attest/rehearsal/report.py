@@ -34,7 +34,7 @@ class Step:
 
     name: str
     does: str
-    outcome: str = "not reached"
+    outcome: str = ""
     held: bool | None = None
     seconds: float = 0.0
 
@@ -97,7 +97,7 @@ class Report:
         self.say()
         if not self._terminal:
             for step in self.steps:
-                self.say(f"{_word(step):<11} {step.name:<8} {step.seconds:5.1f} s  {step.outcome}")
+                self.say(f"{_word(step):<11}  {step.name:<8} {_seconds(step):>7}  {step.outcome}".rstrip())
             return
         table = Table(box=None, pad_edge=False, show_header=False)
         for _ in range(3):
@@ -106,9 +106,13 @@ class Report:
         for step in self.steps:
             style = {True: "green", False: "bold red", None: "dim"}[step.held]
             table.add_row(
-                f"[{style}]{_word(step)}[/]", step.name, f"{step.seconds:5.1f} s", escape(step.outcome)
+                f"[{style}]{_word(step)}[/]", step.name, _seconds(step), escape(step.outcome)
             )  # fmt: skip
         self._console.print(table)
+
+
+def _seconds(step: Step) -> str:
+    return "" if step.held is None else f"{step.seconds:.1f} s"
 
 
 def _word(step: Step) -> str:
