@@ -97,9 +97,10 @@ def _sign(parsed: argparse.Namespace) -> int:
 
 
 def _verify(parsed: argparse.Namespace) -> int:
-    from hatch_attest.commands import run_verify
+    from hatch_attest.commands import expected_signer, run_verify
 
-    return HELD if run_verify(parsed.files, Path.cwd(), expected=None) else FAILED
+    expected = expected_signer(parsed.repository, parsed.workflow, parsed.gitlab_project, parsed.email)
+    return HELD if run_verify(parsed.files, Path.cwd(), expected=expected) else FAILED
 
 
 def _rehearse(parsed: argparse.Namespace) -> int:

@@ -135,6 +135,191 @@ CATALOGUE: dict[str, Failure] = {
     "attestation-identity": Failure(
         "{name} was signed by {signer}, not by {publisher}", "Sign it in the workflow of the Trusted Publisher."
     ),
+    "attestation-misnamed": Failure(
+        "{name} holds a {stated} attestation, not the {expected} attestation that its name promises",
+        "Delete it and sign again.",
+    ),
+    # Interactive identity (identity.py)
+    "login-none": Failure(
+        "The Sigstore instance has no login service", "Sign where an identity is at hand, such as a CI job."
+    ),
+    "login-failed": Failure("Nobody logged in at {url}", "Try again, and finish the login in the browser."),
+    "identity-gone": Failure(
+        "The certificate expired, and no fresh identity is to be had", "Run it again: what is signed stays signed."
+    ),
+    # index/: addresses and answers
+    "index-url": Failure("{url} is no upload URL", "Give the full URL, such as https://upload.example.org/legacy/."),
+    "index-url-credentials": Failure(
+        "The upload URL holds credentials", "Take them out of it; give them by HATCH_INDEX_USER and HATCH_INDEX_AUTH."
+    ),
+    "index-url-pypi": Failure("{url} takes no uploads at PyPI", "For PyPI use {main}, for TestPyPI {test}."),
+    "index-plain-http": Failure("{url}: credentials must not travel over plain http", "Use https."),
+    "index-unreachable": Failure("The index at {host} cannot be reached", "Try again in a while."),
+    "index-list": Failure(
+        "The list of files of {project} at {host} cannot be read", "Try again; correct the upload URL if it stays so."
+    ),
+    "index-provenance": Failure("What {host} serves as the provenance of {name} is none", "Ask who runs the index."),
+    # index/: Trusted Publishing
+    "exchange-no-audience": Failure(
+        "The index at {host} does not say for which audience identity tokens must be made", "Ask who runs the index."
+    ),
+    "exchange-foreign-audience": Failure(
+        "The index at {host} wants an identity token for the audience {audience}, which is good elsewhere",
+        "Nothing was sent. Do not publish there before whoever runs it has explained this.",
+    ),
+    "exchange-discovery": Failure(
+        "The discovery of Trusted Publishing at {host} breaks the rules of PEP 807",
+        "Nothing was sent. Ask who runs the index.",
+    ),
+    "exchange-malformed": Failure(
+        "The index at {host} answered the exchange without a usable token", "Ask who runs the index."
+    ),
+    "exchange-invalid-publisher": Failure(
+        "The index at {host} knows no Trusted Publisher like this job",
+        "Compare repository, workflow and environment with the project's publishing settings there.",
+    ),
+    "exchange-pending-publisher": Failure(
+        "The pending publisher at {host} names a project that exists already",
+        "Add the publisher to that project, or correct the project's name.",
+    ),
+    "exchange-reused": Failure(
+        "The index at {host} has taken this identity token before, and takes each once",
+        "On GitLab a token is fixed for the job: run the job again, and it completes the release.",
+    ),
+    "exchange-not-enabled": Failure(
+        "The index at {host} has switched off Trusted Publishing from this platform", "Try again later."
+    ),
+    "exchange-refused": Failure("The index at {host} refused the identity token", "Read its reason."),
+    # index/: credentials and certificates
+    "credentials-missing": Failure(
+        "There are no credentials for the repository {repo}",
+        "Set up Trusted Publishing, or give HATCH_INDEX_USER and HATCH_INDEX_AUTH.",
+    ),
+    "certificate-missing": Failure("There is no certificate {name}", "Correct the path."),
+    # index/: uploads
+    "upload-metadata": Failure("{name} has metadata that no index takes", "Correct the metadata and build it again."),
+    "upload-changed": Failure("The copy of {name} changed while it was read", "Run it again, on a machine you trust."),
+    "upload-unknown": Failure(
+        "{name}: nobody knows whether the index has it",
+        "Run the same command again in a while: it compares first, and completes the release.",
+    ),
+    "upload-refused": Failure("The index refused {name}", "Read its reason."),
+    "upload-redirected": Failure(
+        "The index sends the upload of {name} elsewhere, which is not followed", "Correct the upload URL."
+    ),
+    "upload-exists": Failure(
+        "The index has a file like {name} already, and it is another one",
+        "Raise the version: an index never replaces a file.",
+    ),
+    "upload-attestations-token": Failure(
+        "The index refused the attestations of {name}, because the upload is not by Trusted Publishing",
+        "Publish from the Trusted Publisher, or leave them out: attestations = 'never'.",
+    ),
+    "upload-attestations-kind": Failure(
+        "The index takes no attestations from this kind of publisher ({name})",
+        "Publish from GitHub Actions or GitLab CI, or leave them out: attestations = 'never'.",
+    ),
+    "upload-attestations-malformed": Failure(
+        "The index cannot read the attestations of {name}", "Delete the sidecar and sign again."
+    ),
+    "upload-attestations-many": Failure(
+        "The index takes one attestation of each kind, and two at most ({name})", "Delete those that are too many."
+    ),
+    "upload-attestations-unverified": Failure(
+        "The index could not verify the attestations of {name}",
+        "Compare the publisher in its message with the one that signed; sign and publish as the same one.",
+    ),
+    "upload-attestations-predicate": Failure(
+        "The index does not know the kind of an attestation of {name}", "Delete that sidecar."
+    ),
+    "upload-name-used": Failure(
+        "The index had a file named {name}, which was deleted; it never takes the name again", "Raise the version."
+    ),
+    "upload-second-sdist": Failure(
+        "The index has another sdist of this release, and takes one ({name})", "Leave it out, or raise the version."
+    ),
+    "upload-no-project": Failure(
+        "The project of {name} is not there, and a Trusted Publisher cannot create another one",
+        "Correct the project's name in the pending publisher, or in the metadata.",
+    ),
+    "upload-other-project": Failure(
+        "These credentials are not for the project of {name}", "Use those of this project, or of its owner."
+    ),
+    "upload-credentials": Failure("The index does not know these credentials ({name})", "Correct them."),
+    "upload-password": Failure(
+        "The index takes no passwords ({name})", "Set up Trusted Publishing, or use an API token (user __token__)."
+    ),
+    "upload-too-large": Failure("{name} is too large for the index", "Make it smaller, or ask for a higher limit."),
+    "upload-closed": Failure("The index takes no uploads now ({name})", "Try again later."),
+    # gate/: what must hold before an upload
+    "artifact-none": Failure("There are no wheels and no sdists to publish", "Build first: hatch build."),
+    "same-name": Failure("{one} and {other} have the same name, {name}", "Name one of them."),
+    "no-room": Failure(
+        "The artifacts cannot be copied into a private directory", "Make room, or point TMPDIR to where there is some."
+    ),
+    "trust-not-production": Failure(
+        "{host} believes Sigstore's public instance only, and {name} is configured",
+        "Set sigstore = 'production', or leave HATCH_ATTEST_SIGSTORE unset.",
+    ),
+    "trust-loopback": Failure(
+        "The Sigstore instance {name} is a rehearsal's on this machine, and {host} is not",
+        "Publish to an index on this machine, or set sigstore = 'production'.",
+    ),
+    "publisher-pull-request-target": Failure(
+        "This job was started by pull_request_target, from which PyPI takes no upload",
+        "Release from a push, a tag or a release.",
+    ),
+    "publisher-unsupported": Failure(
+        "PyPI takes attestations from GitHub, GitLab and Google only, and this identity is of {issuer}",
+        "Publish from one of them, or leave them out: attestations = 'never'.",
+    ),
+    "publisher-reusable-workflow": Failure(
+        "This job runs in the reusable workflow {holds}, started by {started}: PyPI would take the token for the one, "
+        "and refuse the attestations, which name the other",
+        "Publish from a job in the workflow that is started, or leave them out: attestations = 'never'.",
+    ),
+    "publisher-other": Failure(
+        "This job is {publisher}, and the configured publisher is {configured}",
+        "Publish from there, or correct `publisher` in the build hook's table.",
+    ),
+    "publisher-environment": Failure(
+        "This job runs in the environment {environment}, and the configured publisher names {wanted}",
+        "Give the job `environment: {wanted}`, or correct `publisher` in the build hook's table.",
+    ),
+    "signing-identity": Failure(
+        "The identity at hand is {identity}, and the attestations must be by {publisher}",
+        "Sign in the workflow of the Trusted Publisher.",
+    ),
+    "private-repository": Failure(
+        "{repository} is {visibility}, and signing would put its name into the public log {log}",
+        "If it may be known, set allow-public-log = true in the build hook's table.",
+    ),
+    "interactive-pypi": Failure(
+        "PyPI takes no attestations by a person", "Sign and publish from the Trusted Publisher's workflow."
+    ),
+    "attestations-need-trusted-publishing": Failure(
+        "{host} takes attestations by Trusted Publishing only, and this upload is by {passage}",
+        "Publish from the Trusted Publisher's workflow; or leave them out: attestations = 'auto' or 'never'.",
+    ),
+    "attestation-missing": Failure(
+        "{names}: without an attestation", "Sign first, or publish where an identity is at hand."
+    ),
+    "there-other": Failure(
+        "The index has {name} with the SHA-256 {listed}, and this one has {digest}",
+        "Raise the version: an index never replaces a file. Nothing was uploaded.",
+    ),
+    "there-unknown": Failure(
+        "The index has {name}, and does not say with which SHA-256",
+        "Compare by hand, and leave it out if it is the same.",
+    ),
+    # gate/: afterwards
+    "proof": Failure(
+        "What {host} serves is not what was sent", "Look at the project's page there; report it to whoever runs it."
+    ),
+    "report-unwritable": Failure("The report {name} cannot be written", "Correct the path; the run itself is done."),
+    "unexpected": Failure(
+        "Something unexpected happened: {kind}", "Please report it, with the output of the same command under `-v`."
+    ),
     # sandbox/
     "sandbox-start": Failure(
         "The sandbox cannot start in {directory}", "Give it a directory that can be written and try again."

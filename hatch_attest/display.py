@@ -1,0 +1,52 @@
+"""Output: the few ways to say something, whoever owns the terminal (Hatch's application, or the command line)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+class Display(Protocol):
+    """What the gate needs of a terminal. Text is plain: nothing in it is markup."""
+
+    @property
+    def console(self) -> Console:
+        """The console for tables, on standard output."""
+
+    def info(self, text: str) -> None:
+        """Say a line, unless the user wants quiet."""
+
+    def success(self, text: str) -> None:
+        """Say a good line, unless the user wants quiet."""
+
+    def warning(self, text: str) -> None:
+        """Say what the user should know even when quiet."""
+
+
+class ConsoleDisplay:
+    """The terminal as it is: results on standard output, warnings on standard error."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+
+        self._console = Console(markup=False, emoji=False, highlight=False, soft_wrap=True)
+        self._error = Console(markup=False, emoji=False, highlight=False, soft_wrap=True, stderr=True)
+
+    @property
+    def console(self) -> Console:
+        """The console for tables."""
+        return self._console
+
+    def info(self, text: str) -> None:
+        """Say a line."""
+        self._console.print(text)
+
+    def success(self, text: str) -> None:
+        """Say a good line."""
+        self._console.print(text, style="bold cyan")
+
+    def warning(self, text: str) -> None:
+        """Say what the user should know."""
+        self._error.print(f"warning: {text}", style="bold yellow")

@@ -1,0 +1,109 @@
+"""Policy: what PyPI would refuse, and what a project does not want, said before a log entry or an upload is made."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from hatch_attest.errors import GateError
+from hatch_attest.provenance import GITHUB_ISSUER, identity_of_claims, publisher_of_claims
+from hatch_attest.trust import PRODUCTION
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from hatch_attest.index.endpoints import Endpoints
+    from hatch_attest.options import TrustedPublisher
+    from hatch_attest.provenance import SignerIdentity
+    from hatch_attest.trust import Trust
+
+
+def check_trust(trust: Trust, endpoints: Endpoints) -> None:
+    """Check that a Sigstore instance goes with an index.
+
+    Raises:
+        GateError: PyPI believes the public instance only; an instance on loopback is good for an index there only.
+
+    """
+    if endpoints.is_pypi and trust.name != PRODUCTION:
+        raise GateError("trust-not-production", host=endpoints.host, name=trust.name)
+    if trust.loopback and not endpoints.loopback:
+        raise GateError("trust-loopback", host=endpoints.host, name=trust.name)
+
+
+def check_publisher_claims(
+    claims: Mapping[str, Any], configured: TrustedPublisher | None, *, with_attestations: bool
+) -> TrustedPublisher | None:
+    """Check the token that will be exchanged, and return the Trusted Publisher that PyPI would look up for it.
+
+    Args:
+        claims: of the token.
+        configured: the publisher that the project says it releases as.
+        with_attestations: whether attestations are to be uploaded with it.
+
+    Raises:
+        GateError: PyPI would refuse the token, or the upload afterwards; or it is not the configured publisher.
+
+    """
+    if claims.get("event_name") == "pull_request_target":
+        raise GateError("publisher-pull-request-target")
+    publisher = publisher_of_claims(claims)
+    if publisher is None:
+        if with_attestations:
+            raise GateError("publisher-unsupported", issuer=claims.get("iss") or "an unknown issuer")
+        return None
+    if with_attestations and claims.get("iss") == GITHUB_ISSUER:
+        _check_reusable_workflow(claims)
+    if configured is not None:
+        _check_configured(publisher, configured)
+    return publisher
+
+
+def supports_attestations(claims: Mapping[str, Any]) -> bool:
+    """Say whether PyPI takes attestations from whoever this token is of (GitHub, GitLab and Google)."""
+    return publisher_of_claims(claims) is not None
+
+
+def check_signing_identity(
+    identity: SignerIdentity, expected: TrustedPublisher | None, trust: Trust, *, allow_public_log: bool
+) -> None:
+    """Check whom the certificates would name, before one is asked for.
+
+    Raises:
+        GateError: not the publisher; or a private repository's name would enter a public log.
+
+    """
+    if expected is not None and not identity.satisfies(expected):
+        raise GateError("signing-identity", identity=identity, publisher=expected)
+    if identity.private and trust.public and not allow_public_log:
+        raise GateError(
+            "private-repository", repository=identity.repository, visibility=identity.visibility, log=trust.log
+        )
+
+
+def _check_reusable_workflow(claims: Mapping[str, Any]) -> None:
+    """PyPI looks the publisher up by the workflow that holds the job; the certificate names the one that was started.
+
+    In a reusable workflow they differ: the token would be minted, and every upload refused (warehouse#11096).
+    """
+    started = str(claims.get("workflow_ref") or "").partition("@")[0]
+    holds = str(claims.get("job_workflow_ref") or "").partition("@")[0]
+    if started and holds and started != holds:
+        raise GateError("publisher-reusable-workflow", started=started, holds=holds)
+
+
+def _check_configured(publisher: TrustedPublisher, configured: TrustedPublisher) -> None:
+    own = (publisher.kind, publisher.repository, publisher.workflow, publisher.email)
+    wanted = (configured.kind, configured.repository, configured.workflow, configured.email)
+    if own != wanted:
+        raise GateError("publisher-other", publisher=publisher, configured=configured)
+    # PyPI compares the names of GitHub's environments whatever their case.
+    environment = (publisher.environment or "").lower()
+    if configured.environment and environment != configured.environment.lower():
+        raise GateError(
+            "publisher-environment", environment=publisher.environment or "none", wanted=configured.environment
+        )
+
+
+def describe_claims(claims: Mapping[str, Any]) -> str:
+    """Say in a few words whose token it is; nothing of the token itself."""
+    return str(publisher_of_claims(claims) or identity_of_claims(claims))
