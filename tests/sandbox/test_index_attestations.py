@@ -366,6 +366,15 @@ def test_the_library_itself_is_not_changed(sandbox: Sandbox, site: Site, token: 
     assert Attestation.verify.__globals__["Verifier"] is code is Verifier
 
 
+def test_a_library_that_verifies_in_another_way_is_an_error_at_once(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Broken: with such a library, the index would silently trust the public Sigstore instead of its own root."""
+    monkeypatch.setattr(Attestation, "verify", lambda *_: (PUBLISH, None))
+    with pytest.raises(RuntimeError, match="verifies in another way"):
+        Index({}, sandbox.trusted_root)
+
+
 def test_an_index_with_another_trusted_root_refuses(sandbox: Sandbox, tmp_path: Path, genuine: Attestation) -> None:
     """Broken: the trusted root that the index is given would not matter."""
     with (

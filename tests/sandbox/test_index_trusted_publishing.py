@@ -110,6 +110,11 @@ CLAIMS: dict[str, tuple[dict[str, Any], str, str]] = {
             f" '{WORKFLOW}@refs/tags/v1'], got 'octo-org/shared/.github/workflows/release.yml@refs/heads/main'"
         ),
     ),
+    "empty workflow ref": (
+        {"job_workflow_ref": ""},
+        "invalid-publisher",
+        NO_PUBLISHER.format("Could not job extract workflow filename from OIDC claims"),
+    ),
     "other subject": (
         {"sub": "repo:octo-org/gadget:ref:refs/tags/v1"},
         "invalid-publisher",

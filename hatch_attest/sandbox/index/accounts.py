@@ -71,11 +71,6 @@ class Accounts:
         self._passwords = None if passwords is None else {name: _digest(word) for name, word in passwords.items()}
         self._lock = threading.Lock()
 
-    @property
-    def takes_passwords(self) -> bool:
-        """Whether names and passwords are accepted."""
-        return self._passwords is not None
-
     def add_token(self, user: str, projects: Iterable[str] | None) -> str:
         """Make an API token of a user, for all that the user may do or for some projects."""
         scope = None if projects is None else frozenset(canonicalize_name(project) for project in projects)

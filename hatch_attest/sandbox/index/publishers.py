@@ -311,8 +311,6 @@ def _check(claim: str, fits: bool, kind: str = "required") -> None:  # noqa: FBT
 
 def _check_reference(claims: Claims, claim: str, truth: str, *suffixes: str | None) -> None:
     """Check a claim of the form ``TRUTH@REF``, where REF is one of the token's own."""
-    if not claims[claim]:
-        raise InvalidPublisherError(f"The {claim} claim is empty")
     given = [suffix for suffix in suffixes if suffix]
     if not given:
         raise InvalidPublisherError("The ref and sha claims are empty")

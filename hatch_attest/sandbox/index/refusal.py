@@ -9,7 +9,7 @@ from __future__ import annotations
 import html
 import json
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from starlette.responses import Response
 
@@ -46,10 +46,9 @@ class Refusal(Exception):  # noqa: N818 (an answer of the service, not a failure
         self.location = location
 
 
-async def answer_refusal(request: Request, refusal: Exception) -> Response:
+async def answer_refusal(request: Request, error: Exception) -> Response:
     """Turn a ``Refusal`` into the response that Pyramid makes of the same exception."""
-    if not isinstance(refusal, Refusal):
-        raise refusal
+    refusal = cast("Refusal", error)
     status_line = f"{int(refusal.status)} {refusal.detail}"
     explanation = _EXPLANATIONS.get(refusal.status, refusal.status.description)
     kind = choose(request.headers.get("accept"), ("text/html", "application/json", "text/plain"))
