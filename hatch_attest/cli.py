@@ -250,8 +250,12 @@ def _end_on_signals() -> None:
                 signal.signal(number, end)
 
 
+def _is_verbose(parsed: argparse.Namespace) -> bool:
+    return getattr(parsed, "verbose", False)
+
+
 def _fail(parsed: argparse.Namespace, error: BaseException, message: str, status: int) -> int:
-    if getattr(parsed, "verbose", False):
+    if _is_verbose(parsed):
         sys.stderr.write(redact("".join(traceback.format_exception(error))))
     sys.stderr.write(f"hatch-attest: {message}\n")
     return status
