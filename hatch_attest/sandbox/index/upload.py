@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import io
+import threading
 from dataclasses import asdict
 from datetime import datetime, timezone
 from hashlib import sha256
@@ -40,6 +41,8 @@ _GIB = 1024 * MIB
 _MAX_FIELDS = 10_000
 _MAX_FIELD_SIZE = 32 * MIB
 _SDIST = "sdist"
+# docutils keeps its registries for the whole process and does not guard them.
+_RENDERING = threading.Lock()
 
 
 class Uploads:
@@ -218,7 +221,9 @@ def _check_description(metadata: Metadata) -> None:
     kind = metadata.description_content_type
     if not metadata.description or (kind is not None and not kind.startswith("text/x-rst")):
         return
-    if readme_renderer.rst.render(metadata.description, stream=io.StringIO()) is not None:
+    with _RENDERING:
+        rendered = readme_renderer.rst.render(metadata.description, stream=io.StringIO())
+    if rendered is not None:
         return
     what = f"for '{kind}'" if kind else "in the default format of reStructuredText"
     raise bad_request(
