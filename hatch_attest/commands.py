@@ -10,6 +10,7 @@ from hatch_attest.artifacts import collect, printable
 from hatch_attest.display import ConsoleDisplay
 from hatch_attest.errors import ArtifactError, AttestError, ConfigurationError
 from hatch_attest.gate.evidence import (
+    Evidence,
     check_writable,
     email_check,
     publisher_check,
@@ -21,7 +22,7 @@ from hatch_attest.gate.holding import hold
 from hatch_attest.gate.signers import find_signer
 from hatch_attest.options import parse_hook_options
 from hatch_attest.project import hook_options
-from hatch_attest.report import FileLine, Report, show, write_summary
+from hatch_attest.report import Report, file_line, show, write_summary
 from hatch_attest.sidecars import Predicate
 from hatch_attest.trust import Trust, load_trust
 from hatch_attest.verification import Verifier
@@ -32,9 +33,9 @@ if TYPE_CHECKING:
 
     from hatch_attest.artifacts import Artifact
     from hatch_attest.display import Display
-    from hatch_attest.gate.evidence import Evidence
     from hatch_attest.gate.holding import Held
     from hatch_attest.options import TrustedPublisher
+    from hatch_attest.report import State
     from hatch_attest.verification import Verified
 
 
@@ -157,7 +158,7 @@ def run_verify(
     verifier = Verifier(trust)
     failures: list[AttestError] = []
     with hold(paths) as held:
-        evidences = [each for each in (_verified(one, verifier, check, failures) for one in held) if each is not None]
+        evidences = [_verified(each, verifier, check, failures) for each in held]
         report = _report("verify", evidences, trust)
     report.identity = str(expected)
     for failure in failures:
@@ -170,7 +171,7 @@ def run_verify(
 
 def _verified(
     held: Held, verifier: Verifier, check: Callable[[Verified, Artifact], None], failures: list[AttestError]
-) -> Evidence | None:
+) -> Evidence:
     """Climb the ladder with one artifact; no attestation at all never counts as verified."""
     try:
         evidence = read_evidence(held, verifier, check)
@@ -178,7 +179,7 @@ def _verified(
             refuse_missing([evidence], "there is no sidecar beside it")
     except AttestError as error:
         failures.append(error)
-        return None
+        return Evidence(held)
     return evidence
 
 
@@ -199,19 +200,12 @@ def _say_signed(evidence: Evidence, trust: Trust, display: Display) -> None:
 
 
 def _report(command: str, evidences: Sequence[Evidence], trust: Trust) -> Report:
-    lines = [
-        FileLine(
-            name=printable(each.artifact.name),
-            project=each.artifact.project,
-            version=str(each.artifact.version),
-            kind=each.artifact.kind,
-            sha256=each.artifact.digest,
-            size=each.artifact.size,
-            state="signed" if each.signed else "verified",
-            attestations=each.lines(trust),
-        )
-        for each in evidences
-    ]
+    lines = []
+    for evidence in evidences:
+        state: State = "signed" if evidence.signed else "verified" if evidence.found else "refused"
+        line = file_line(evidence.artifact, state)
+        line.attestations = evidence.lines(trust)
+        lines.append(line)
     return Report(command, outcome="ok", log=trust.log, files=lines)
 
 

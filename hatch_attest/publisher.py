@@ -17,7 +17,7 @@ from hatch_attest.report import Report, show, write_json, write_summary
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from rich.console import Console
+    from rich.console import RenderableType
 
     from hatch_attest.gate.release import Release
     from hatch_attest.index.credentials import Ask
@@ -46,6 +46,8 @@ class AttestPublisher(PublisherInterface):
         publish_options = PublishOptions()
         try:
             publish_options = self._options(options)
+            if options.get("initialize_auth"):
+                self.app.display_warning("attest: warning: --initialize-auth saves nothing here; use `keyring set`")
             release = self._release(artifacts, publish_options, no_prompt=bool(options.get("no_prompt")))
             report = release.report
             release.run()
@@ -115,9 +117,12 @@ class _HatchDisplay:
         self._app = app
 
     @property
-    def console(self) -> Console:
-        console: Console = self._app.console
-        return console
+    def is_terminal(self) -> bool:
+        return bool(self._app.console.is_terminal)
+
+    def show(self, renderable: RenderableType) -> None:
+        if self._app.verbosity >= 0:
+            self._app.console.print(renderable)
 
     def info(self, text: str) -> None:
         self._app.display_info(f"attest: {text}")

@@ -10,16 +10,25 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from hatch_attest.artifacts import printable
 from hatch_attest.errors import AttestError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from hatch_attest.artifacts import Artifact
     from hatch_attest.display import Display
 
 # What became of a file, or of an attestation of it.
 State = Literal[
-    "verified", "signed", "would upload", "would sign and upload", "uploaded", "there already", "not uploaded"
+    "verified",
+    "refused",
+    "signed",
+    "would upload",
+    "would sign and upload",
+    "uploaded",
+    "there already",
+    "not uploaded",
 ]
 
 
@@ -102,12 +111,25 @@ class Report:
         return ", ".join(f"{count} {state}" for state, count in states.items()) or "no files"
 
 
+def file_line(artifact: Artifact, state: State = "not uploaded") -> FileLine:
+    """Begin the line of an artifact."""
+    return FileLine(
+        name=printable(artifact.name),
+        project=artifact.project,
+        version=str(artifact.version),
+        kind=artifact.kind,
+        sha256=artifact.digest,
+        size=artifact.size,
+        state=state,
+    )
+
+
 def show(report: Report, display: Display) -> None:
     """Show the files: a table on a terminal, plain lines elsewhere."""
     if not report.files:
         return
-    if display.console.is_terminal:
-        display.console.print(_table(report))
+    if display.is_terminal:
+        display.show(_table(report))
     else:
         for file in report.files:
             display.info(_plain(file))

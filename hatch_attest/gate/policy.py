@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from hatch_attest.trust import Trust
 
 
+# Trusted Publishers of PyPI's, for which it takes no attestations (warehouse/oidc/models/circleci.py).
+_WITHOUT_ATTESTATIONS = ("https://oidc.circleci.com",)
+
+
 def check_trust(trust: Trust, endpoints: Endpoints) -> None:
     """Check that a Sigstore instance goes with an index.
 
@@ -31,14 +35,18 @@ def check_trust(trust: Trust, endpoints: Endpoints) -> None:
 
 
 def check_publisher_claims(
-    claims: Mapping[str, Any], configured: TrustedPublisher | None, *, with_attestations: bool
+    claims: Mapping[str, Any], configured: TrustedPublisher | None, *, attached: bool, for_pypi: bool
 ) -> TrustedPublisher | None:
     """Check the token that will be exchanged, and return the Trusted Publisher that PyPI would look up for it.
 
     Args:
         claims: of the token.
         configured: the publisher that the project says it releases as.
-        with_attestations: whether attestations are to be uploaded with it.
+        attached: whether attestations go along.
+        for_pypi: whether the index is PyPI itself; another may believe issuers that PyPI does not know.
+
+    Returns:
+        the publisher; None where it is one of none of PyPI's kinds, and its policy is not known.
 
     Raises:
         GateError: PyPI would refuse the token, or the upload afterwards; or it is not the configured publisher.
@@ -48,10 +56,10 @@ def check_publisher_claims(
         raise GateError("publisher-pull-request-target")
     publisher = publisher_of_claims(claims)
     if publisher is None:
-        if with_attestations:
+        if attached and (for_pypi or claims.get("iss") in _WITHOUT_ATTESTATIONS):
             raise GateError("publisher-unsupported", issuer=claims.get("iss") or "an unknown issuer")
         return None
-    if with_attestations and claims.get("iss") == GITHUB_ISSUER:
+    if attached and claims.get("iss") == GITHUB_ISSUER:
         _check_reusable_workflow(claims)
     if configured is not None:
         _check_configured(publisher, configured)

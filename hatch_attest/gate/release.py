@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 from hatch_attest.artifacts import collect, printable
 from hatch_attest.errors import ArtifactError, AttestError, GateError
 from hatch_attest.gate.delivery import Delivery
 from hatch_attest.gate.forecast import forecast
-from hatch_attest.gate.holding import Held, hold
+from hatch_attest.gate.holding import hold
 from hatch_attest.gate.passage import ByTrustedPublishing, Choice, Passage
 from hatch_attest.gate.plan import Plan
 from hatch_attest.gate.policy import check_publisher_claims, describe_claims, supports_attestations
 from hatch_attest.gate.proof import Prover, consumer_commands
 from hatch_attest.gate.request import Place, Request, find_place
 from hatch_attest.index.upload import Uploader, attach
-from hatch_attest.report import FileLine, Report
+from hatch_attest.report import Report, file_line
 from hatch_attest.trust import PRODUCTION
 
 if TYPE_CHECKING:
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
 
     from hatch_attest.display import Display
     from hatch_attest.gate.evidence import Evidence
+    from hatch_attest.gate.holding import Held
     from hatch_attest.options import TrustedPublisher
+    from hatch_attest.report import FileLine
 
 DEFAULT_DIRECTORY = "dist"
 
@@ -59,8 +62,8 @@ class Release:
             self._warn(f"{printable(path)} is neither a wheel nor an sdist, and is left out")
         if not collection.artifacts:
             raise ArtifactError("artifact-none")
-        with hold(collection.artifacts) as held:
-            self.report.files = [_line(each) for each in held]
+        with closing(place.transport), hold(collection.artifacts) as held:
+            self.report.files = [file_line(each.artifact) for each in held]
             plan = self._prove(held, place)
             if self._request.options.dry_run:
                 self._foretell(plan)
@@ -110,15 +113,18 @@ class Release:
         """Say whose attestations the index will take: the publisher that it makes of the token, or the configured."""
         configured = self._request.hook.publisher
         if isinstance(passage, ByTrustedPublishing):
-            publisher = check_publisher_claims(passage.claims, configured, with_attestations=attached)
-            self._display.info(f"publishing as {describe_claims(passage.claims)} to {place.endpoints.host}")
-            return publisher or configured
-        if configured is None and attached:
-            self._warn(
-                "identity not checked: the upload is not by Trusted Publishing, and no `publisher` is configured; "
-                "any signer of the Sigstore instance would do"
+            publisher = check_publisher_claims(
+                passage.claims, configured, attached=attached, for_pypi=place.endpoints.is_pypi
             )
-        return configured
+            self._display.info(f"publishing as {describe_claims(passage.claims)} to {place.endpoints.host}")
+        else:
+            publisher = configured
+        if publisher is None and attached:
+            self._warn(
+                "identity not checked: what the index expects is not known, and no `publisher` is configured; any "
+                "signer of the Sigstore instance would do"
+            )
+        return publisher
 
     def _say_what_is_there(self, plan: Plan) -> None:
         host = plan.place.endpoints.host
@@ -160,8 +166,7 @@ class Release:
 
     def _upload(self, plan: Plan) -> None:
         place = plan.place
-        progress = self._display.console.is_terminal
-        uploader = Uploader(place.endpoints.upload, place.certificates, show_progress=progress)
+        uploader = Uploader(place.endpoints.upload, place.certificates, show_progress=self._display.is_terminal)
         delivery = Delivery(uploader, place.reader, plan.passage, self._display.info)
         pending = [(line, evidence) for line, evidence in self._lines(plan) if evidence not in plan.there]
         try:
@@ -216,16 +221,3 @@ class Release:
     def _warn(self, text: str) -> None:
         self.report.warnings.append(text)
         self._display.warning(text)
-
-
-def _line(held: Held) -> FileLine:
-    artifact = held.artifact
-    return FileLine(
-        name=printable(artifact.name),
-        project=artifact.project,
-        version=str(artifact.version),
-        kind=artifact.kind,
-        sha256=artifact.digest,
-        size=artifact.size,
-        state="not uploaded",
-    )

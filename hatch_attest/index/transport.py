@@ -77,6 +77,10 @@ class Transport:
         """Send these credentials with what is read from the origin from now on (an index that wants them to read)."""
         self._login = (user, password)
 
+    def close(self) -> None:
+        """Close the connections."""
+        self._session.close()
+
     def get(self, url: str, accept: str) -> Answer:
         """Read a URL; an answer of any status but 429 and the 500s is returned as it is.
 
