@@ -60,7 +60,7 @@ def python(tmp_path_factory: pytest.TempPathFactory, built_wheel: Path) -> Path:
     interpreter = environment / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
     packages = [f"hatch-attest[sign] @ {built_wheel.as_uri()}", "hatch-vcs", "hatch-fancy-pypi-readme"]
     subprocess.run([str(interpreter), "-m", "pip", "install", "-q", *packages], check=True, timeout=600)
-    where = [interpreter, "-c", "import hatch_attest; print(hatch_attest.__file__)"]
+    where = [str(interpreter), "-c", "import hatch_attest; print(hatch_attest.__file__)"]
     shown = subprocess.run(where, check=True, capture_output=True, text=True, timeout=60, cwd=environment)
     assert "site-packages" in shown.stdout
     return interpreter
