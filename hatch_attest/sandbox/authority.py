@@ -81,6 +81,7 @@ class Authority:
             ],
             exception_handlers={RefusedError: _refused, NotJSONError: _refused, HTTPException: _no_route},
         )
+        self.app.router.redirect_slashes = False
 
     def trusted(self, uri: str, start: str) -> dict[str, object]:
         """Describe this authority as an entry of a Sigstore TrustedRoot, valid from ``start``."""
@@ -93,7 +94,7 @@ class Authority:
         }
 
     async def _signing_cert(self, request: Request) -> Response:
-        body = parse_object(await request.body())
+        body = parse_object(await request.body() or b"{}")
         scheme, _, credential = request.headers.get("authorization", "").partition(" ")
         token = text_at(body, "credentials", "oidcIdentityToken") or (credential if scheme == "Bearer" else "")
         leaf = await run_in_threadpool(self._issue_for, token, body)
@@ -134,7 +135,7 @@ class Authority:
                 issuer=issuer,
                 # PyJWT reads the machine's clock, and knows one leeway for start and end.
                 options={
-                    "require": ["iss", "sub", "aud", "exp"],
+                    "require": ["iss", "aud", "exp"],
                     "verify_exp": False,
                     "verify_nbf": False,
                     "verify_iat": False,
@@ -146,7 +147,7 @@ class Authority:
             raise RefusedError(_BAD_TOKEN) from error
         if not in_time:
             raise RefusedError(_BAD_TOKEN)
-        return claims
+        return {"sub": "", **claims}  # go-oidc asks for no subject
 
     def _issue(self, who: Principal, key: PublicKey) -> x509.Certificate:
         """Issue a certificate: first a poisoned one for the CT log, then the same with the log's timestamp."""

@@ -160,7 +160,8 @@ def principal(claims: Mapping[str, object]) -> Principal:
 
 def _person(claims: Mapping[str, object]) -> Principal:
     email = claims.get("email")
-    if not isinstance(email, str) or not _ADDRESS.fullmatch(email) or claims.get("email_verified") is not True:
+    verified = claims.get("email_verified") in (True, "true")  # some providers write it as text
+    if not isinstance(email, str) or not _ADDRESS.fullmatch(email) or not verified:
         raise UnacceptableClaimsError
     issuer: object = claims["iss"]
     if issuer == SIGSTORE:

@@ -65,15 +65,16 @@ def _dsse(spec: Mapping[str, Any]) -> dict[str, Any]:
     if any(computed.values()):
         raise UnacceptableEntryError(f"{either} but not both")
     text, verifiers = text_at(content, "envelope"), list_at(content, "verifiers")
+    wanted = "is required" if object_at(content).get("verifiers") is None else "should have at least 1 items"
     _validate(
         ("proposedContent.proposedContent.envelope in body is required", bool(text)),
-        ("proposedContent.proposedContent.verifiers in body should have at least 1 items", bool(verifiers)),
+        (f"proposedContent.proposedContent.verifiers in body {wanted}", bool(verifiers)),
     )
     envelope = parse_object(text)
-    signatures = {text_at(signature, "sig") for signature in list_at(envelope, "signatures")}
+    signatures = [text_at(signature, "sig") for signature in list_at(envelope, "signatures")]
     if not signatures:
         raise UnacceptableEntryError("DSSE envelope must contain 1 or more signatures")
-    payload = _base64(envelope.get("payload"))
+    payload, *_ = (_envelope_base64(value) for value in (envelope.get("payload"), *signatures))
     verified = _verified(signatures, _pae(text_at(envelope, "payloadType"), payload), verifiers)
     return {
         "envelopeHash": _sha256(text.encode()),
@@ -85,20 +86,23 @@ def _dsse(spec: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _verified(signatures: set[str], message: bytes, verifiers: list[Any]) -> dict[str, bytes]:
-    """Return each signature with the verifier that accepts it, in canonical PEM; all must be accepted."""
+def _verified(signatures: list[str], message: bytes, verifiers: list[Any]) -> dict[str, bytes]:
+    """Return each signature with the verifier that accepts it, in canonical PEM; all must be accepted.
+
+    A verifier stands for one signature, the first that it accepts.
+    """
     verified: dict[str, bytes] = {}
     for verifier in verifiers:
-        if signatures == verified.keys():
+        if verified.keys() == set(signatures):
             break
         key, pem = _load_verifier(_base64(verifier))
-        accepted = {signature for signature in signatures if _holds(key, signature, message)}
-        if not accepted:
+        accepted = next((signature for signature in signatures if _holds(key, signature, message)), None)
+        if accepted is None:
             raise UnacceptableEntryError(
                 "could not verify envelope: accepted signatures do not match threshold, Found: 0, Expected 1"
             )
-        verified |= dict.fromkeys(accepted - verified.keys(), pem)
-    if signatures != verified.keys():
+        verified.setdefault(accepted, pem)
+    if verified.keys() != set(signatures):
         raise UnacceptableEntryError("all signatures must have a key that verifies it")
     return verified
 
@@ -172,6 +176,15 @@ def _pae(payload_type: str, payload: bytes) -> bytes:
 
 def _sha256(data: bytes) -> dict[str, str]:
     return {"algorithm": "sha256", "value": hashlib.sha256(data).hexdigest()}
+
+
+def _envelope_base64(value: object) -> bytes:
+    try:
+        return _base64(value)
+    except UnacceptableEntryError as error:
+        raise UnacceptableEntryError(
+            "could not verify envelope: unable to base64 decode payload (is payload in the right format?)"
+        ) from error
 
 
 def _base64(value: object) -> bytes:

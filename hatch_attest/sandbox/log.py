@@ -33,6 +33,12 @@ if TYPE_CHECKING:
 
 _ENTRIES = "/api/v1/log/entries"
 _UUID = re.compile(r"([0-9a-fA-F]{64}|[0-9a-fA-F]{80})")
+# Semantic versioning's own expression, as Rekor's schema has it.
+_VERSION = re.compile(
+    r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)"
+    r"(?:-((?:0|[1-9]\d*|\d*[a-zA-Z-][0-9a-zA-Z-]*)(?:\.(?:0|[1-9]\d*|\d*[a-zA-Z-][0-9a-zA-Z-]*))*))?"
+    r"(?:\+([0-9a-zA-Z-]+(?:\.[0-9a-zA-Z-]+)*))?"
+)
 _NO_CACHE = {
     "Cache-Control": "no-cache, no-store, no-transform, must-revalidate, private, max-age=0",
     "Expires": "Thu, 01 Jan 1970 00:00:00 GMT",
@@ -40,7 +46,8 @@ _NO_CACHE = {
     "X-Accel-Expires": "0",
 }
 # go-openapi's codes of a failed validation, in the body beside HTTP 422.
-_TYPE, _REQUIRED, _PATTERN, _MINIMUM = 601, 602, 605, 609
+_TYPE, _REQUIRED, _PATTERN, _MINIMUM, _MAX_ITEMS = 601, 602, 605, 609, 611
+_MAX_QUERY = 10
 
 
 @dataclass(frozen=True)
@@ -161,12 +168,7 @@ class Log:
         return _json(self._answer(entry), 201, {"ETag": entry.uuid, **location})
 
     def _entry_by_index(self, request: Request) -> Response:
-        text = request.query_params.get("logIndex")
-        if text is None:
-            raise RefusedError(422, "logIndex in query is required", code=_REQUIRED)
-        index = _int(text, "logIndex")
-        if index < 0:
-            raise RefusedError(422, "logIndex in query should be greater than or equal to 0", code=_MINIMUM)
+        index = _int(request, "logIndex", minimum=0)
         entry = self._at(index)
         if entry is None:
             return Response(status_code=404, headers=_NO_CACHE)
@@ -191,6 +193,7 @@ class Log:
 
     async def _retrieve(self, request: Request) -> Response:
         query = await _body(request, "entry")
+        _check_query(query)
         found = [self._find(str(uuid)) for uuid in list_at(query, "entryUUIDs")]
         found += [self._at(index) for index in list_at(query, "logIndexes")]
         for proposed in list_at(query, "entries"):
@@ -214,11 +217,14 @@ class Log:
         return Response(self.key.public_pem, media_type="application/x-pem-file", headers=_NO_CACHE)
 
     async def _proof(self, request: Request) -> Response:
-        last = _int(request.query_params.get("lastSize", ""), "lastSize")
-        first = _int(request.query_params.get("firstSize", "1"), "firstSize")
-        if not 0 < first <= last:
-            message = f"firstSize({first}) must be less than lastSize({last}) and both at least 1"
-            raise RefusedError(422, message, code=_MINIMUM)
+        first = _int(request, "firstSize", minimum=1, default="1")
+        last = _int(request, "lastSize", minimum=1)
+        if first > last:
+            message = f"firstSize({first}) must be less than lastSize({last})"
+            raise RefusedError(400, message, line_end=True)
+        tree_id = request.query_params.get("treeID") or str(self.tree_id)
+        if tree_id != str(self.tree_id):
+            raise RefusedError(400, f"no log range found for tree ID {tree_id}", line_end=True)
         with self._lock:
             size = len(self._tree)
             if last > size:
@@ -234,7 +240,8 @@ class Log:
 
 async def _body(request: Request, name: str) -> dict[str, Any]:
     """Read a JSON object from the request, as go-openapi's runtime does."""
-    media_type = request.headers.get("content-type", "application/octet-stream").partition(";")[0].strip().lower()
+    content_type = request.headers.get("content-type") or "application/octet-stream"
+    media_type = content_type.partition(";")[0].strip().lower()
     if media_type != "application/json":
         message = f'unsupported media type "{media_type}", only [application/json] are allowed'
         raise RefusedError(415, message)
@@ -248,12 +255,19 @@ async def _body(request: Request, name: str) -> dict[str, Any]:
         raise RefusedError(500, str(error)) from error
 
 
-def _int(text: str, name: str) -> int:
+def _int(request: Request, name: str, *, minimum: int, default: str = "") -> int:
+    """Read a number from the query, as go-openapi's runtime does."""
+    text = request.query_params.get(name) or default
+    if not text:
+        raise RefusedError(422, f"{name} in query is required", code=_REQUIRED)
     try:
-        return int(text)
+        number = int(text)
     except ValueError as error:
         message = f'{name} in query must be of type int64: "{text}"'
         raise RefusedError(422, message, code=_TYPE) from error
+    if number < minimum:
+        raise RefusedError(422, f"{name} in query should be greater than or equal to {minimum}", code=_MINIMUM)
+    return number
 
 
 def _proposed(proposed: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -263,12 +277,23 @@ def _proposed(proposed: Mapping[str, Any]) -> Mapping[str, Any]:
         raise RefusedError(422, "kind in body is required", code=_REQUIRED)
     if kind not in KINDS:
         raise RefusedError(422, f'invalid kind value: "{kind}"')
-    missing = [f"{name} in body is required" for name in ("apiVersion", "spec") if proposed.get(name) is None]
-    if len(missing) == 1:
-        raise RefusedError(422, missing[0], code=_REQUIRED)
-    if missing:
-        raise RefusedError(422, "\n".join(["validation failure list:", *missing]))
+    for name in ("apiVersion", "spec"):
+        if proposed.get(name) is None:
+            raise RefusedError(422, f"{name} in body is required", code=_REQUIRED)
+    if not _VERSION.fullmatch(text_at(proposed, "apiVersion")):
+        raise RefusedError(422, f"apiVersion in body should match '^{_VERSION.pattern}$'", code=_PATTERN)
     return proposed
+
+
+def _check_query(query: Mapping[str, Any]) -> None:
+    """Check what entries are asked for."""
+    for name in ("entries", "entryUUIDs", "logIndexes"):
+        if len(list_at(query, name)) > _MAX_QUERY:
+            raise RefusedError(422, f"{name} in body should have at most {_MAX_QUERY} items", code=_MAX_ITEMS)
+    for position, uuid in enumerate(list_at(query, "entryUUIDs")):
+        if not _UUID.fullmatch(str(uuid)):
+            message = f"entryUUIDs.{position} in body should match '^{_UUID.pattern}$'"
+            raise RefusedError(422, message, code=_PATTERN)
 
 
 def _canonical(proposed: Mapping[str, Any]) -> bytes:

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 _BAD_SIGNATURE = "The signature supplied in the request could not be verified"
 _BAD_REQUEST = "The certificate signing request could not be parsed"
 _BAD_KEY = "The public key supplied in the request could not be parsed"
+_TWO_KEYS = (
+    'error parsing "publicKeyRequest", oneof dev.sigstore.fulcio.v2.CreateSigningCertificateRequest.key is already set'
+)
 _WEAK_KEY = "The public key supplied in the request is insecure"
 
 _RSA_SIZES = frozenset({2048, 3072, 4096})
@@ -40,6 +43,8 @@ def proven_key(body: Mapping[str, Any], name: str) -> PublicKey:
 
     """
     request = bytes_at(body, "certificateSigningRequest")
+    if request and "publicKeyRequest" in body:
+        raise RefusedError(_TWO_KEYS)
     if request:
         return _key_of_request(request)
     content = text_at(body, "publicKeyRequest", "publicKey", "content")

@@ -163,10 +163,10 @@ def test_several_signatures_need_a_verifier_each(services: Services) -> None:
         ({"proposedContent": {"envelope": '{"signatures": 1}', "verifiers": ["x"]}}, "DSSE envelope must contain 1"),
         (
             {"proposedContent": {"envelope": '{"payload": "%", "signatures": [{}]}', "verifiers": ["x"]}},
-            "illegal base64 data",
+            "could not verify envelope: unable to base64 decode payload",
         ),
         (
-            {"proposedContent": {"envelope": '{"payload": "", "signatures": [{"sig": "%"}]}', "verifiers": [1]}},
+            {"proposedContent": {"envelope": '{"payload": "", "signatures": [{"sig": "AA=="}]}', "verifiers": [1]}},
             "could not parse public key as x509",
         ),
         ({"proposedContent": {"envelope": "{}", "verifiers": ["x"]}, "signatures": [1]}, "either proposedContent or"),
@@ -221,11 +221,14 @@ def test_a_bad_query_is_refused(query: dict[str, str], status: int, code: int, s
     assert not response.text.endswith("\n")
 
 
-@pytest.mark.parametrize("query", [{"firstSize": "2", "lastSize": "1"}, {"firstSize": "0", "lastSize": "1"}, {}])
-def test_a_proof_between_impossible_sizes_is_refused(query: dict[str, str], services: Services) -> None:
+@pytest.mark.parametrize(
+    ("query", "status"),
+    [({"firstSize": "2", "lastSize": "1"}, 400), ({"firstSize": "0", "lastSize": "1"}, 422), ({}, 422)],
+)
+def test_a_proof_between_impossible_sizes_is_refused(query: dict[str, str], status: int, services: Services) -> None:
     """The tree would be asked for what it does not have."""
     services.post(services.dsse())
-    assert services.get("/api/v1/log/proof", **query).status_code == 422
+    assert services.get("/api/v1/log/proof", **query).status_code == status
 
 
 def test_entries_are_retrieved_by_what_was_proposed_by_uuid_and_by_index(services: Services) -> None:
@@ -238,7 +241,7 @@ def test_entries_are_retrieved_by_what_was_proposed_by_uuid_and_by_index(service
             found = services.client.post(f"{services.sandbox.log_url}{ENTRIES}{path}", json=query).json()
             assert [set(result) for result in found] == [{uuid}]
             verify(services, found[0])
-    nothing = {"entryUUIDs": ["0" * 80, 1], "logIndexes": [1, -1, "0"]}
+    nothing = {"entryUUIDs": ["0" * 80], "logIndexes": [1]}
     assert services.client.post(f"{services.sandbox.log_url}{ENTRIES}/retrieve", json=nothing).json() == []
 
 
