@@ -129,8 +129,8 @@ def _sandbox(parsed: argparse.Namespace) -> int:
             environ = {**without_identities(os.environ), **sandbox.environment}
             status = processes.run_attached(parsed.run, environ)
             return status if status >= 0 else _SIGNALLED - status
-        _print_sandbox(sandbox, playing)
         try:
+            _print_sandbox(sandbox, playing)
             while not threading.Event().wait(1):  # without a limit, Windows would not let Ctrl-C through
                 pass
         except _Ended:

@@ -1,15 +1,18 @@
-"""Small real projects for tests, built by real processes."""
+"""Small real projects for tests, built by real processes, and where they run: clean environments, installed wheels."""
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+import sysconfig
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
+ROOT = Path(__file__).resolve().parents[1]
 WHEEL = "widget-1.0-py3-none-any.whl"
 SDIST = "widget-1.0.tar.gz"
 SIDECARS = {f"{WHEEL}.publish.attestation", f"{SDIST}.publish.attestation"}
@@ -59,3 +62,46 @@ class Project:
     def files(self) -> set[str]:
         """The names in `dist`."""
         return {path.name for path in self.dist.iterdir()} if self.dist.exists() else set()
+
+
+# What a test must not inherit: tools' settings, CI platforms' variables and identities.
+_FOREIGN = (
+    "HATCH_", "PIP_BUILD_TRACKER", "PIP_CONSTRAINT", "PIP_REQUIRE", "UV_", "TWINE_", "GITHUB_", "ACTIONS_", "RUNNER_",
+    "GITLAB_", "CI", "SIGSTORE_", "PYPI_", "CIRCLE", "BUILDKITE", "GOOGLE_", "SOURCE_DATE_EPOCH", "PYTHONPATH",
+)  # fmt: skip
+
+
+def clean_environment(home: Path) -> dict[str, str]:
+    """Return the environment of a machine on which nothing of ours, of Hatch's or of a CI platform is set.
+
+    Args:
+        home: the home directory there; made here.
+
+    """
+    home.mkdir()
+    environ = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)}
+    return {
+        **environ,
+        "HOME": str(home),
+        "USERPROFILE": str(home),
+        "PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring",
+    }
+
+
+def install_wheel(wheel: Path, environment: Path) -> Path:
+    """Install ``wheel`` into a new virtual environment, and return its Python.
+
+    What it depends on is read from the environment of the tests, by a line in a `.pth` file: after the wheel, so that
+    the wheel is found first, and without that environment's own `.pth` files, so that an editable one is not.
+    """
+    _run(sys.executable, "-m", "virtualenv", "--quiet", "--no-periodic-update", str(environment))
+    python = environment / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
+    _run(str(python), "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", str(wheel))
+    site_packages = _run(str(python), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))").strip()
+    (Path(site_packages) / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n", encoding="utf-8")
+    return python
+
+
+def _run(*command: str) -> str:
+    result = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, encoding="utf-8", timeout=120)
+    return result.stdout

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import hatch_attest
-from tests.wheel import ROOT
+from tests.support import ROOT
 
 # What a build that does not sign must not pay for, and has not installed.
 _HEAVY = {
@@ -34,9 +34,9 @@ def test_importing_what_hatchling_imports_brings_no_heavy_library(module: str) -
     assert not _HEAVY & loaded
 
 
-def test_the_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
+def test_the_wheel_holds_the_package_and_nothing_else(built_wheel: Path) -> None:
     """Tests or the example in site-packages would be everybody's."""
-    with zipfile.ZipFile(wheel) as archive:
+    with zipfile.ZipFile(built_wheel) as archive:
         names = archive.namelist()
 
     modules = {path.relative_to(ROOT).as_posix() for path in (ROOT / "hatch_attest").rglob("*.py")}
@@ -45,9 +45,9 @@ def test_the_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
     assert others == {f"hatch_attest-{hatch_attest.__version__}.dist-info"}
 
 
-def test_the_metadata_promises_what_the_contract_says(wheel: Path) -> None:
+def test_the_metadata_promises_what_the_contract_says(built_wheel: Path) -> None:
     """Resolvers read it: a light base, three extras, and the Pythons that are tested."""
-    with zipfile.ZipFile(wheel) as archive:
+    with zipfile.ZipFile(built_wheel) as archive:
         information = f"hatch_attest-{hatch_attest.__version__}.dist-info"
         metadata = Parser().parsestr(archive.read(f"{information}/METADATA").decode())
         entry_points = archive.read(f"{information}/entry_points.txt").decode()
@@ -78,7 +78,7 @@ def test_the_suite_runs_the_installed_wheel(installed: Path, clean_environ: dict
     assert ROOT not in Path(module).parents
 
 
-def test_the_sdist_builds_the_same_wheel(wheel: Path, tmp_path: Path) -> None:
+def test_the_sdist_builds_the_same_wheel(built_wheel: Path, tmp_path: Path) -> None:
     """Distributions build from the sdist; what it lacks they lack."""
     build = [sys.executable, "-m", "hatchling", "build", "--directory", str(tmp_path)]
     subprocess.run([*build, "--target", "sdist"], cwd=ROOT, check=True, capture_output=True)
@@ -89,6 +89,6 @@ def test_the_sdist_builds_the_same_wheel(wheel: Path, tmp_path: Path) -> None:
     subprocess.run([*build, "--target", "wheel"], cwd=unpacked, check=True, capture_output=True)
 
     (rebuilt,) = tmp_path.glob("*.whl")
-    assert rebuilt.read_bytes() == wheel.read_bytes()
+    assert rebuilt.read_bytes() == built_wheel.read_bytes()
     assert (unpacked / "tests" / "test_packaging.py").is_file()
     assert (unpacked / "example-project" / "pyproject.toml").is_file()
