@@ -11,6 +11,7 @@ import shlex
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from hatch_attest.errors import SandboxError
 from hatch_attest.sandbox.authority import Authority
@@ -80,7 +81,7 @@ class Sandbox:
         self.issuer = Issuer(issuer.url, identity, on_change=self._write_environment)
         self._ct = CTLog()
         self.authority = Authority(self.issuer.issuers(), self._ct)
-        self.log = Log()
+        self.log = Log(urlsplit(log.url).netloc)
         issuer.app, authority.app, log.app = self.issuer.app, self.authority.app, self.log.app
         self.authority_url, self.log_url = authority.url, log.url
         self.trusted_root = self._trusted_root()

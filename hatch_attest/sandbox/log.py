@@ -83,7 +83,7 @@ class Log:
     """An append-only log.
 
     Args:
-        name: what the checkpoint's first line and signature name.
+        name: what the checkpoint's first line and signature name; sigstore-js looks for it in the log's URL.
         clock: gives the time, in seconds since the epoch.
 
     Attributes:
@@ -160,7 +160,7 @@ class Log:
         if request.method == "GET":
             return self._entry_by_index(request)
         proposed = _proposed(await _body(request, "proposedEntry"))
-        entry, is_new = await run_in_threadpool(lambda: self._add(_canonical(proposed)))
+        entry, is_new = await run_in_threadpool(lambda: self._add(_canonical(proposed, to_insert=True)))
         location = {"Location": f"{_ENTRIES}/{entry.uuid}"}
         if not is_new:
             message = f"an equivalent entry already exists in the transparency log with UUID {entry.uuid}"
@@ -197,7 +197,7 @@ class Log:
         found = [self._find(str(uuid)) for uuid in list_at(query, "entryUUIDs")]
         found += [self._at(index) for index in list_at(query, "logIndexes")]
         for proposed in list_at(query, "entries"):
-            body = await run_in_threadpool(_canonical, _proposed(object_at(proposed)))
+            body = await run_in_threadpool(_canonical, _proposed(object_at(proposed)), to_insert=False)
             found.append(self._by_leaf.get(leaf_hash(body).hex()))
         return _json([self._answer(entry) for entry in found if entry is not None])
 
@@ -296,9 +296,9 @@ def _check_query(query: Mapping[str, Any]) -> None:
             raise RefusedError(422, message, code=_PATTERN)
 
 
-def _canonical(proposed: Mapping[str, Any]) -> bytes:
+def _canonical(proposed: Mapping[str, Any], *, to_insert: bool) -> bytes:
     try:
-        return canonical(proposed)
+        return canonical(proposed, to_insert=to_insert)
     except UnacceptableEntryError as error:
         raise RefusedError(400, f"error processing entry: {error}", line_end=True) from error
 

@@ -64,7 +64,8 @@ class Cases:
     def __init__(self, real: RealSigstore, directory: Path) -> None:
         self._real = real
         self._directory = directory
-        good = self._sign_as_users_do()
+        good = Case(self._artifact("good", b"the bytes of a wheel"))
+        sign(good, real.trust_config, real.issuer.token("sigstore"))
         sidecar = json.loads(good.sidecar.read_text(encoding="utf-8"))
         self.cases: dict[str, Case] = {"good": good}
         self._tampered("flipped artifact byte", sidecar, artifact=b"?" + good.artifact.read_bytes()[1:])
@@ -76,17 +77,6 @@ class Cases:
         self._tampered("wrong subject name", self._signed([("gadget-1.0-py3-none-any.whl", digest)]))
         self._tampered("two subjects", self._signed([(NAME, digest), ("gadget-1.0-py3-none-any.whl", digest)]))
         self._tampered("another workflow", self._signed([(NAME, digest)], GitHubIdentity(workflow="evil.yml")))
-
-    def _sign_as_users_do(self) -> Case:
-        """Sign with our signer, as the build hook does."""
-        case = Case(self._artifact("good", b"the bytes of a wheel"))
-        signer = Signer(
-            load_trust(str(self._real.trust_config), self._directory),
-            lambda: Token.parse(self._real.issuer.token("sigstore"), "the judges"),
-        )
-        write_sidecar(case.sidecar, signer.sign(read_artifact(case.artifact)))
-        _write_other_forms(case)
-        return case
 
     def _tampered(self, name: str, sidecar: SidecarJson, artifact: bytes | None = None) -> None:
         case = Case(self._artifact(name, artifact or self.cases["good"].artifact.read_bytes()))
@@ -131,6 +121,13 @@ class Cases:
         canonical = json.dumps(promise, sort_keys=True, separators=(",", ":")).encode()
         signature = self._real.rekor_key.sign(canonical, ec.ECDSA(hashes.SHA256()))
         entry["inclusionPromise"] = {"signedEntryTimestamp": base64.b64encode(signature).decode()}
+
+
+def sign(case: Case, trust_config: Path, token: str) -> None:
+    """Sign with our signer, as the build hook does."""
+    signer = Signer(load_trust(str(trust_config), trust_config.parent), lambda: Token.parse(token, "the judges"))
+    write_sidecar(case.sidecar, signer.sign(read_artifact(case.artifact)))
+    _write_other_forms(case)
 
 
 def bundle_of(sidecar: SidecarJson) -> dict[str, Any]:

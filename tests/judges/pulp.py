@@ -18,7 +18,7 @@ import requests
 
 from tests.judges import installs
 from tests.judges.real_sigstore import free_ports
-from tests.judges.verifiers import offline_production
+from tests.judges.verifiers import as_production
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -117,7 +117,7 @@ class Pulp:
             postgres = stack.enter_context(Postgres(self._archive))
             api, content = free_ports(2)
             self.url = f"http://127.0.0.1:{api}"
-            env = write_settings(self.directory, postgres.directory, content) | offline_production(self._real)
+            env = write_settings(self.directory, postgres.directory, content) | as_production(self._real.directory)
             stack.callback(self._stop)
             self._start("worker", env)
             self._start("content", env, "--bind", f"127.0.0.1:{content}")

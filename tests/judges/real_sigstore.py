@@ -229,8 +229,14 @@ class RealSigstore:
         self.config = config
         path = self.directory / "trust_config.json"
         path.write_text(json.dumps(config, indent=1), encoding="utf-8")
-        (self.directory / "trusted_root.json").write_text(json.dumps(self.trusted_root, indent=1), encoding="utf-8")
+        write_parts(self.directory, config)
         return path
+
+
+def write_parts(directory: Path, config: Mapping[str, Any]) -> None:
+    """Write the parts of a ClientTrustConfig to files of their own, which other programs read."""
+    for name, part in (("trusted_root.json", "trustedRoot"), ("signing_config.json", "signingConfig")):
+        (directory / name).write_text(json.dumps(config[part], indent=1), encoding="utf-8")
 
 
 def free_ports(count: int) -> list[int]:

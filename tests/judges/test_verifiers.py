@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from hatch_attest.sandbox import Sandbox
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
+    from collections.abc import Iterator
 
     from tests.judges.cases import Case, Cases
     from tests.judges.real_sigstore import RealSigstore
@@ -52,29 +53,43 @@ def verdicts(report: Report) -> Iterator[Verdicts]:
     )
 
 
-@pytest.fixture(scope="module", params=VERIFIERS)
-def verifier(
-    request: pytest.FixtureRequest, real: RealSigstore, programs: Path
-) -> tuple[str, Callable[[Case], Verdict]]:
-    """Return each verifier, with its name."""
-    from tests.judges import verifiers
+@pytest.fixture(scope="module")
+def sandbox_case(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Case]:
+    """Sign on a sandbox; its files lie beside the artifact."""
+    from tests.judges import cases
+    from tests.judges.real_sigstore import write_parts
 
-    makers: dict[str, Callable[[], Callable[[Case], Verdict]]] = {
-        "sigstore-python": lambda: verifiers.sigstore_python(real),
-        "pypi-attestations": lambda: verifiers.pypi_attestations(real),
-        "PyPI's policy": lambda: verifiers.pypi_provenance(real),
-        "sigstore-js": lambda: verifiers.sigstore_js(real, request.getfixturevalue("node_modules")),
-        "cosign": lambda: verifiers.cosign(real, programs),
-        "hatch-attest": lambda: verifiers.hatch_attest(real),
-    }
-    return request.param, makers[request.param]()
+    with Sandbox(tmp_path_factory.mktemp("sandbox")) as sandbox:
+        write_parts(sandbox.directory, sandbox.trust_config())
+        case = cases.Case(sandbox.directory / cases.NAME)
+        case.artifact.write_bytes(b"the bytes of a wheel")
+        cases.sign(case, sandbox.directory / "trust_config.json", sandbox.issuer.token("sigstore"))
+        yield case
+
+
+@pytest.fixture(params=VERIFIERS)
+def verifier(request: pytest.FixtureRequest) -> str:
+    """Return each verifier's name, once it is installed."""
+    if request.param == "sigstore-js":
+        request.getfixturevalue("node_modules")
+    return str(request.param)
 
 
 @pytest.mark.parametrize("case", ACCEPTED_BY)
 def test_a_verifier_takes_what_holds_and_refuses_what_was_tampered_with(
-    case: str, verifier: tuple[str, Callable[[Case], Verdict]], cases: Cases, verdicts: Verdicts
+    case: str, verifier: str, cases: Cases, real: RealSigstore, verdicts: Verdicts
 ) -> None:
     """Broken if another program does not take our attestation, or if a forgery would pass as ours."""
-    name, verify = verifier
-    verdict = verdicts[case, name] = verify(cases.cases[case])
-    assert verdict.accepted == (name in ACCEPTED_BY[case]), verdict.words
+    from tests.judges.verifiers import VERIFIERS as VERIFY
+
+    verdict = verdicts[case, verifier] = VERIFY[verifier](cases.cases[case], real.directory)
+    assert verdict.accepted == (verifier in ACCEPTED_BY[case]), verdict.words
+
+
+@pytest.mark.usefixtures("programs")
+def test_a_verifier_takes_what_the_sandbox_signed(verifier: str, sandbox_case: Case) -> None:
+    """Broken if a rehearsal's attestations are such as no other program would take."""
+    from tests.judges.verifiers import VERIFIERS as VERIFY
+
+    verdict = VERIFY[verifier](sandbox_case, sandbox_case.artifact.parent)
+    assert verdict.accepted, verdict.words
