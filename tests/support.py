@@ -82,6 +82,8 @@ def clean_environment(home: Path) -> dict[str, str]:
     environ = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)}
     return {
         **environ,
+        # As where this environment is activated: Hatch looks for uv there.
+        "PATH": os.pathsep.join([sysconfig.get_path("scripts"), environ.get("PATH", os.defpath)]),
         "HOME": str(home),
         "USERPROFILE": str(home),
         "PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring",
