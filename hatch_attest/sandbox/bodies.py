@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 from typing import Any
 
@@ -36,9 +35,12 @@ def object_at(body: object, *path: str) -> dict[str, Any]:
 
 
 def text_at(body: object, *path: str) -> str:
-    """Return the string at a path of a JSON object; what is not there is empty, as in protobuf."""
+    """Return the string at a path of a JSON object; what is not there is empty, as in protobuf.
+
+    Half a surrogate pair is replaced, as Go's parser does: there is no UTF-8 of it.
+    """
     value = object_at(body, *path[:-1]).get(path[-1])
-    return value if isinstance(value, str) else ""
+    return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace") if isinstance(value, str) else ""
 
 
 def list_at(body: object, *path: str) -> list[Any]:
@@ -57,5 +59,5 @@ def bytes_at(body: object, *path: str) -> bytes:
     text = text_at(body, *path)
     try:
         return base64.b64decode(text, validate=True)
-    except binascii.Error as error:
+    except ValueError as error:
         raise NotJSONError(f'invalid value for bytes field {path[-1]}: "{text}"') from error

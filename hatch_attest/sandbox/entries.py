@@ -6,7 +6,6 @@ As Rekor's ``pkg/types`` does it; refusals have Rekor's words.
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 from typing import TYPE_CHECKING, Any
 
@@ -32,11 +31,12 @@ class UnacceptableEntryError(Exception):
     """An entry is refused: HTTP 400, in Rekor's words."""
 
 
-def canonical(proposed: Mapping[str, Any]) -> bytes:
+def canonical(proposed: Mapping[str, Any], *, to_insert: bool) -> bytes:
     """Verify a proposed entry; returns the canonical body that the log keeps (RFC 8785).
 
     Args:
         proposed: has ``kind`` (one of ``KINDS``), ``apiVersion`` and ``spec``.
+        to_insert: refuse what only tells of an entry and so cannot be verified.
 
     Raises:
         UnacceptableEntryError: it does not hold.
@@ -49,9 +49,11 @@ def canonical(proposed: Mapping[str, Any]) -> bytes:
         )
     try:
         spec = KINDS[kind](object_at(proposed, "spec"))
-    except NotJSONError as error:
+        if to_insert and kind == "dsse" and not object_at(proposed, "spec", "proposedContent"):
+            raise UnacceptableEntryError("entry not insertable into log: missing proposed content")
+        return rfc8785.dumps({"apiVersion": version, "kind": kind, "spec": spec})
+    except (NotJSONError, rfc8785.CanonicalizationError) as error:
         raise UnacceptableEntryError(str(error)) from error
-    return rfc8785.dumps({"apiVersion": version, "kind": kind, "spec": spec})
 
 
 def _dsse(spec: Mapping[str, Any]) -> dict[str, Any]:
@@ -163,7 +165,7 @@ def _load_verifier(pem: bytes) -> tuple[object, bytes]:
 def _holds(key: object, signature: str, message: bytes) -> bool:
     try:
         verify(key, base64.b64decode(signature, validate=True), message)
-    except (InvalidSignature, binascii.Error):
+    except (InvalidSignature, ValueError):
         return False
     return True
 
@@ -190,5 +192,5 @@ def _envelope_base64(value: object) -> bytes:
 def _base64(value: object) -> bytes:
     try:
         return base64.b64decode(value if isinstance(value, str) else "", validate=True)
-    except binascii.Error as error:
+    except ValueError as error:
         raise UnacceptableEntryError(f"illegal base64 data: {error}") from error

@@ -183,6 +183,12 @@ def test_a_proof_of_possession_signs_the_principal_s_name(
     assert refusal(prove(f"{name}x")) == BAD_SIGNATURE
 
 
+def test_a_request_with_two_keys_is_refused(shared_services: Services) -> None:
+    """It would be the service's choice which key is certified."""
+    body = {"certificateSigningRequest": b64(csr(new_key())), "publicKeyRequest": {}}
+    assert "is already set" in refusal(shared_services.certify(body))
+
+
 def test_the_token_may_stand_in_the_body(shared_services: Services) -> None:
     """Clients that use Fulcio's gRPC schema send it there."""
     token = shared_services.sandbox.issuer.token("sigstore")

@@ -10,6 +10,8 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from pyasn1.codec.der.decoder import decode
+from pyasn1.type.char import UTF8String
 
 from hatch_attest.sandbox import EmailIdentity, GitHubIdentity, GitLabIdentity, GoogleIdentity, Sandbox
 
@@ -142,6 +144,16 @@ def test_an_empty_claim_is_left_out(shared_services: Services) -> None:
     token = shared_services.sandbox.issuer.token("sigstore", identity=GitHubIdentity(), repository_visibility="")
     chain = shared_services.certify(token=token).json()["signedCertificateEmbeddedSct"]["chain"]["certificates"]
     assert "22" not in fulcio_extensions(x509.load_pem_x509_certificate(chain[0].encode()))
+
+
+@pytest.mark.parametrize("length", [100, 117, 118, 245, 246, 3000])
+def test_a_value_of_any_length_is_encoded_as_der_has_it(length: int, shared_services: Services) -> None:
+    """A long branch name would make certificates that no verifier reads."""
+    ref = f"refs/tags/{'v' * length}"
+    certificate = issued(shared_services, GitHubIdentity(ref=ref))
+    (extension,) = (it for it in certificate.extensions if it.oid.dotted_string == f"{FULCIO}.14")
+    assert isinstance(extension.value, x509.UnrecognizedExtension)
+    assert str(decode(extension.value.value, UTF8String())[0]) == ref
 
 
 def test_a_reference_that_is_not_ascii_becomes_a_uri(shared_services: Services) -> None:

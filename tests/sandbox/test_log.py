@@ -142,6 +142,31 @@ def test_a_public_key_of_any_kind_may_be_the_verifier(make: Callable[[], Private
     verify(services, answer.json())
 
 
+def test_a_key_of_a_kind_that_the_log_does_not_know_verifies_nothing(services: Services) -> None:
+    """The log would fail, or log what it cannot check."""
+    unknown = ec.generate_private_key(ec.SECP224R1())
+    assert refusal(signed_by(services, new_key(), verifiers=(unknown,))).startswith("could not verify envelope")
+
+
+def test_an_entry_that_only_tells_of_a_signature_is_found_but_not_made(services: Services) -> None:
+    """Anybody could put an entry into the log that says what nobody has signed."""
+    (entry,) = services.post(services.dsse()).json().values()
+    logged = json.loads(base64.b64decode(entry["body"]))
+    retrieve = f"{services.sandbox.log_url}{ENTRIES}/retrieve"
+    assert len(services.client.post(retrieve, json={"entries": [logged]}).json()) == 1
+    logged["spec"]["payloadHash"]["value"] = "0" * 64
+    words = "entry not insertable into log: missing proposed content"
+    assert refusal(services.post(logged)) == words
+    logged["spec"]["payloadHash"]["value"] = 2**60
+    assert "safe integer" in refusal(services.client.post(retrieve, json={"entries": [logged]}))
+
+
+def test_half_a_surrogate_pair_is_refused_like_any_other_nonsense(shared_services: Services) -> None:
+    """A character that has no encoding would be a failure of the log."""
+    spec = {"proposedContent": {"envelope": '{"payloadType": "\\ud800", "signatures": [{}]}', "verifiers": ["\ud800"]}}
+    assert refusal(shared_services.post(shared_services.proposed("dsse", spec))).startswith("illegal base64 data")
+
+
 def test_several_signatures_need_a_verifier_each(services: Services) -> None:
     """A signature that nobody checked would be logged."""
     one, other, third = new_key(), new_key(), new_key()
@@ -193,6 +218,22 @@ def test_a_misshapen_hashedrekord_entry_is_refused_not_a_failure_of_the_log(
 ) -> None:
     """A defect of a client would look like one of the log, and be tried again."""
     assert refusal(shared_services.post(shared_services.proposed("hashedrekord", spec))).startswith(words)
+
+
+def test_a_hashedrekord_of_an_rsa_key_is_taken(shared_services: Services) -> None:
+    """Entries that sigstore's other clients make would be refused."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    entry = shared_services.hashedrekord(b"data")
+    pem = b64(public_pem(key).encode())
+    entry["spec"]["signature"] = {"content": b64(sign(key, b"data")), "publicKey": {"content": pem}}
+    answer = shared_services.post(entry)
+    assert answer.status_code == 201
+    verify(shared_services, answer.json())
+
+
+def test_a_hashedrekord_with_a_hash_that_is_no_number_is_refused(shared_services: Services) -> None:
+    """A defect of a client would look like one of the log."""
+    assert refusal(shared_services.post(shared_services.hashedrekord(b"data", "x" * 64))) == "invalid value for hash"
 
 
 def test_a_hashedrekord_of_a_key_that_signs_no_digests_is_refused(shared_services: Services) -> None:

@@ -316,6 +316,31 @@ def test_a_sandbox_that_cannot_write_says_so_and_leaves_nothing_running(tmp_path
     assert set(threading.enumerate()) <= set(before)
 
 
+def test_a_sandbox_whose_file_cannot_be_replaced_leaves_no_half_of_it(tmp_path: Path) -> None:
+    """A reader would find half a configuration."""
+    directory = tmp_path / "sandbox"
+    directory.joinpath("environment.json").mkdir(parents=True)
+    with pytest.raises(SandboxError), Sandbox(directory):
+        pass
+    assert {path.name for path in directory.iterdir()} == {"ca.pem", "environment.json", "trust_config.json"}
+
+
+def test_a_defect_is_not_taken_for_a_bad_directory(tmp_path: Path) -> None:
+    """The user would be sent to mend a directory that is good."""
+    nobody: Any = "nobody"
+    with pytest.raises(AttributeError), Sandbox(tmp_path, nobody):
+        pass
+
+
+def test_the_identity_may_be_set_before_the_start(tmp_path: Path) -> None:
+    """Nothing could be prepared: the environment is written when the sandbox starts."""
+    sandbox = Sandbox(tmp_path / "sandbox")
+    sandbox.issuer.identity = GitLabIdentity()
+    assert not sandbox.directory.exists()
+    with sandbox:
+        assert "GITLAB_CI" in sandbox.directory.joinpath("environment.json").read_text(encoding="utf-8")
+
+
 def test_two_sandboxes_run_side_by_side(sandbox: Sandbox, tmp_path: Path) -> None:
     """Two rehearsals on one machine would meet."""
     with Sandbox(tmp_path / "other") as other:
