@@ -29,7 +29,8 @@ class Endpoints:
         kind: ``pypi``, ``testpypi``, or ``other``.
         audience: where PyPI names its audience; empty for others, which are discovered.
         mint: where PyPI exchanges identity tokens; empty for others.
-        discovery: where draft PEP 807 says whether and how others do; empty for PyPI, which does not serve it.
+        discovery: where draft PEP 807 says whether and how others do, newest form first; empty for PyPI, which does
+            not serve it.
 
     """
 
@@ -39,7 +40,7 @@ class Endpoints:
     kind: Literal["pypi", "testpypi", "other"]
     audience: str = ""
     mint: str = ""
-    discovery: str = ""
+    discovery: tuple[str, ...] = ()
 
     @property
     def host(self) -> str:
@@ -91,13 +92,15 @@ def endpoints_of(upload_url: str) -> Endpoints:
         return _pypi(upload_url, parts, host)
     path = parts.path or "/"
     url = f"{parts.scheme}://{parts.netloc}{path}"
+    well_known = f"{parts.scheme}://{parts.netloc}/.well-known/pytp"
     discovery_key = sha256(parts.path.encode()).hexdigest()
     return Endpoints(
         upload=url,
         simple=_simple_candidates(url),
         integrity=urljoin(_parent(url), "integrity/"),
         kind="other",
-        discovery=f"{parts.scheme}://{parts.netloc}/.well-known/pytp/{discovery_key}",
+        # The draft as of January 2026 asks for the path itself, before that it asked for the path's hash.
+        discovery=(f"{well_known}?discover={quote(parts.path, safe='')}", f"{well_known}/{discovery_key}"),
     )
 
 

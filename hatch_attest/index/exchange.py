@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 # Draft PEP 807: what a client accepts, and how long a token lives where the index does not say (seconds).
 DISCOVERY_TYPE = "application/vnd.pypi.pytp.v1+json"
 _ACCEPT = f"{DISCOVERY_TYPE}, application/json;q=0.9"
+# As of January 2026, and before.
+_MINT_KEYS = ("token-mint-endpoint", "mint-token-endpoint")
 _DEFAULT_LIFETIME = 900
 _LONGEST_LIFETIME = 6 * 3600
 # Renewed this long before its end: an upload that starts must also end (seconds).
@@ -76,13 +78,11 @@ def find_offer(transport: Transport, endpoints: Endpoints) -> Offer | None:
     if endpoints.is_pypi:
         audience_url, mint = endpoints.audience, endpoints.mint
     else:
-        answer = transport.get(endpoints.discovery, _ACCEPT)
-        if answer.status != _OK or not isinstance(answer.json(), dict):
-            # Not found: not offered. Indexes that never heard of it answer with refusals, redirects to a login, or
-            # with a page: they do not offer it either, and redirects are not followed.
+        answer = _discover(transport, endpoints)
+        if answer is None:
             return None
-        audience_url = _endpoint(answer, "audience-endpoint", endpoints)
-        mint = _endpoint(answer, "mint-token-endpoint", endpoints)
+        audience_url = _endpoint(answer, ("audience-endpoint",), endpoints)
+        mint = _endpoint(answer, _MINT_KEYS, endpoints)
     answer = transport.get(audience_url, _ACCEPT)
     if answer.status != _OK:
         raise IndexFailure("exchange-no-audience", cause=_words(answer), host=endpoints.host)
@@ -108,9 +108,24 @@ def mint_token(transport: Transport, offer: Offer, token: Token) -> UploadToken:
     return UploadToken(_expiry(document, asked_at), raw)
 
 
-def _endpoint(answer: Answer, key: str, endpoints: Endpoints) -> str:
+def _discover(transport: Transport, endpoints: Endpoints) -> Answer | None:
+    """Return the first answer that offers Trusted Publishing.
+
+    Not found means not offered. Indexes that never heard of it answer with refusals, redirects to a login, or with a
+    page: they do not offer it either, and redirects are not followed.
+    """
+    for url in endpoints.discovery:
+        answer = transport.get(url, _ACCEPT)
+        if answer.status == _OK and isinstance(answer.json(), dict):
+            return answer
+    return None
+
+
+def _endpoint(answer: Answer, keys: tuple[str, ...], endpoints: Endpoints) -> str:
     """Take a URL of the discovery's answer, if it stays at the upload URL's host and is https (http on loopback)."""
-    url = answer.json().get(key)
+    document = answer.json()
+    key = next((each for each in keys if each in document), keys[0])
+    url = document.get(key)
     if not isinstance(url, str):
         raise IndexFailure("exchange-discovery", cause=f"{key} is missing", host=endpoints.host)
     try:
