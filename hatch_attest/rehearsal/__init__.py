@@ -145,7 +145,7 @@ class _Rehearsal:
                 f"{_count(certificates, 'certificate')}, {_count(entries, 'log entry', 'log entries')}"
             )
             if unsigned:
-                step.outcome += f"; not signed: {', '.join(unsigned)}"
+                step.outcome += f"; left to the publisher: {', '.join(unsigned)}"
             return [read_artifact(path) for path in found]
 
     def _publish(self, copy: Copy, sandbox: Sandbox, environ: dict[str, str]) -> None:
