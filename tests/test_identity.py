@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import jwt
@@ -10,6 +13,7 @@ import pytest
 
 from hatch_attest.errors import IdentityError
 from hatch_attest.identity import (
+    PLATFORMS,
     Token,
     check_token,
     identity_token,
@@ -18,6 +22,7 @@ from hatch_attest.identity import (
     set_up_platform,
     why_not_at_hand,
 )
+from hatch_attest.sandbox import GitLabIdentity, Sandbox
 
 GITHUB = {
     "GITHUB_ACTIONS": "true",
@@ -25,6 +30,14 @@ GITHUB = {
     "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "request-secret",
 }
 GITLAB = {"GITLAB_CI": "true", "SIGSTORE_ID_TOKEN": "t"}
+
+
+@pytest.fixture(autouse=True)
+def no_platform(monkeypatch: pytest.MonkeyPatch) -> None:
+    """These tests may run on a platform themselves."""
+    for platform in PLATFORMS:
+        for name in (platform.marker, *platform.variables):
+            monkeypatch.delenv(name, raising=False)
 
 
 def token(**claims: Any) -> str:
@@ -150,3 +163,87 @@ def _unsigned(claims: dict[str, Any]) -> str:
     whole = {"iss": "i", "sub": "s", "aud": "sigstore", "exp": int(time.time()) + 60, **claims}
     payload = base64.urlsafe_b64encode(json.dumps(whole).encode()).decode().rstrip("=")
     return f"eyJhbGciOiJub25lIn0.{payload}.c2ln"
+
+
+# --- The platforms, as the `id` library asks them --------------------------------------------------------------------
+
+
+def test_github_gives_a_token_for_the_audience_that_is_asked_for(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a request to the URL with the bearer token, both of which only a job with the permission has."""
+    play(sandbox, monkeypatch)
+    found = identity_token(os.environ)
+    assert found is not None
+    assert (found.source, found.claims["aud"]) == ("GitHub Actions", "sigstore")
+    assert found.claims["repository"] == "octo-org/widget"
+
+
+def test_gitlab_gives_the_token_that_the_job_was_given(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One for each audience, in a variable named after it."""
+    sandbox.issuer.identity = GitLabIdentity()
+    play(sandbox, monkeypatch)
+    found = identity_token(os.environ)
+    assert found is not None
+    assert (found.source, found.claims["project_path"]) == ("GitLab CI", "octo-org/widget")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the agents are played by shell scripts")
+@pytest.mark.parametrize(
+    ("environ", "agent", "arguments", "name"),
+    [
+        (
+            {"BUILDKITE": "true", "BUILDKITE_AGENT_ACCESS_TOKEN": "secret"},
+            "buildkite-agent",
+            "oidc request-token --audience sigstore",
+            "Buildkite",
+        ),
+        (
+            {"CIRCLECI": "true", "CIRCLE_OIDC_TOKEN_V2": "secret"},
+            "circleci",
+            'run oidc get --claims {"aud": "sigstore"} --root-issuer',
+            "CircleCI",
+        ),
+    ],
+)
+def test_an_agent_is_asked_for_the_token(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, environ: dict[str, str], agent: str, arguments: str, name: str
+) -> None:
+    """Buildkite and CircleCI have a program for it; what it says when it fails is passed on."""
+    for variable, value in environ.items():
+        monkeypatch.setenv(variable, value)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}/usr/bin{os.pathsep}/bin")
+    program = tmp_path / agent
+    program.write_text(f"#!/bin/sh\n[ \"$*\" = '{arguments}' ] && echo {token()}\n", encoding="utf-8")
+    program.chmod(0o755)
+    found = identity_token(os.environ)
+    assert found is not None
+    assert found.source == name
+    program.write_text("#!/bin/sh\necho no way; echo no way >&2; exit 1\n", encoding="utf-8")
+    with pytest.raises(IdentityError, match="no way") as caught:
+        identity_token(os.environ)
+    assert caught.value.code == "identity-broken"
+
+
+def test_a_platform_that_refuses_is_not_asked_again(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wrong bearer token does not become right."""
+    play(sandbox, monkeypatch)
+    monkeypatch.setenv("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "wrong")
+    with pytest.raises(IdentityError) as caught:
+        identity_token(os.environ)
+    assert caught.value.code == "identity-broken"
+    assert sandbox.count("issuer") == 1
+
+
+def test_a_platform_that_is_busy_is_asked_again(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """GitHub's token service answers 503 at times."""
+    play(sandbox, monkeypatch)
+    sandbox.faults.add("issuer", "GET", "/", ("status", 503, b"busy"))
+    assert identity_token(os.environ) is not None
+    assert sandbox.count("issuer") == 2
+
+
+def play(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Be the job that the sandbox plays."""
+    for name, value in sandbox.environment.items():
+        monkeypatch.setenv(name, value)
