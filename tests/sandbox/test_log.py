@@ -171,6 +171,7 @@ def test_several_signatures_need_a_verifier_each(services: Services) -> None:
     """A signature that nobody checked would be logged."""
     one, other, third = new_key(), new_key(), new_key()
     assert signed_by(services, one, other).status_code == 201
+    assert signed_by(services, one, verifiers=(one, third)).status_code == 201
     assert refusal(signed_by(services, one, other, verifiers=(one,))) == (
         "all signatures must have a key that verifies it"
     )
@@ -270,6 +271,33 @@ def test_a_proof_between_impossible_sizes_is_refused(query: dict[str, str], stat
     """The tree would be asked for what it does not have."""
     services.post(services.dsse())
     assert services.get("/api/v1/log/proof", **query).status_code == status
+
+
+def test_a_proof_of_another_tree_is_refused(services: Services) -> None:
+    """A client that follows two logs would mistake one for the other."""
+    services.post(services.dsse())
+    tree = str(services.sandbox.log.tree_id)
+    for tree_id, status in ((tree, 200), ("1", 400)):
+        query = {"firstSize": "1", "lastSize": "1", "treeID": tree_id}
+        assert services.get("/api/v1/log/proof", **query).status_code == status
+
+
+@pytest.mark.parametrize(
+    ("query", "code"),
+    [({"logIndexes": list(range(11))}, 611), ({"entryUUIDs": ["nonsense"]}, 605), ({"entries": [{}]}, 602)],
+    ids=["too many", "no identifier", "no kind"],
+)
+def test_a_misshapen_search_is_refused(query: dict[str, Any], code: int, shared_services: Services) -> None:
+    """A defect of a client would look like a log without its entries."""
+    url = f"{shared_services.sandbox.log_url}{ENTRIES}/retrieve"
+    response = shared_services.client.post(url, json=query)
+    assert (response.status_code, response.json()["code"]) == (422, code)
+
+
+def test_a_version_that_is_none_is_refused(shared_services: Services) -> None:
+    """A misspelt version would look like one that the log does not know yet."""
+    response = shared_services.post(shared_services.dsse() | {"apiVersion": "one"})
+    assert (response.status_code, response.json()["code"]) == (422, 605)
 
 
 def test_entries_are_retrieved_by_what_was_proposed_by_uuid_and_by_index(services: Services) -> None:
