@@ -43,7 +43,8 @@ class AttestPublisher(PublisherInterface):
     def publish(self, artifacts: list[str], options: dict[str, Any]) -> None:
         """Publish ``artifacts`` (files, directories, patterns; the default is ``dist``)."""
         report = Report("publish")
-        publish_options = PublishOptions()
+        # Whoever reads reports wants one of a misconfigured run as well.
+        publish_options = PublishOptions(json=options.get("json") or None)
         try:
             publish_options = self._options(options)
             if options.get("initialize_auth"):

@@ -15,7 +15,7 @@ from hatch_attest.gate.evidence import (
     refuse_missing,
     sign_missing,
 )
-from hatch_attest.gate.policy import check_trust
+from hatch_attest.gate.policy import check_instance, check_trust
 from hatch_attest.gate.signers import find_signer
 from hatch_attest.gate.standing import is_there, read_standing
 from hatch_attest.index.upload import prepare
@@ -37,6 +37,20 @@ if TYPE_CHECKING:
     from hatch_attest.verification import Verifier
 
 
+def load_fitting_trust(request: Request, place: Place) -> Trust:
+    """Load the Sigstore instance's trust, if it goes with the index.
+
+    Raises:
+        TrustError: it cannot be had.
+        GateError: it does not go with the index.
+
+    """
+    check_instance(request.hook.sigstore, place.endpoints)
+    trust = load_trust(request.hook.sigstore, request.root)
+    check_trust(trust, place.endpoints)
+    return trust
+
+
 @dataclass
 class Plan:
     """What was found, and what is left to do.
@@ -47,8 +61,8 @@ class Plan:
         passage: how it is let in.
         attached: whether attestations go along.
         expected: who must have signed; None where that is not checked.
-        standing: what the index has, by project.
         trust: the Sigstore instance; None where nothing is signed or verified.
+        standing: what the index has, by project.
         evidences: every artifact, in order of upload.
         there: those that the index has already.
         missing: those that must be signed.
@@ -61,8 +75,8 @@ class Plan:
     passage: Passage
     attached: bool
     expected: TrustedPublisher | None
-    standing: dict[str, ProjectState] = field(default_factory=dict)
     trust: Trust | None = None
+    standing: dict[str, ProjectState] = field(default_factory=dict)
     evidences: list[Evidence] = field(default_factory=list)
     there: list[Evidence] = field(default_factory=list)
     missing: list[Evidence] = field(default_factory=list)
@@ -82,7 +96,8 @@ class Plan:
             AttestError: something does not hold.
 
         """
-        self._load_trust(held)
+        if self._wants_trust(held):
+            self._load_trust()
         self.evidences = [self._read_one(each) for each in held]
         self.standing = read_standing((each.artifact for each in held), self.place.reader)
         self.there = [each for each in self.evidences if is_there(each.artifact, self.standing)]
@@ -92,16 +107,17 @@ class Plan:
         if self.missing:
             self._prepare_signing()
 
-    def _load_trust(self, held: Sequence[Held]) -> None:
-        """Load the Sigstore instance's trust, once for all files, where anything is to be signed or verified."""
+    def _wants_trust(self, held: Sequence[Held]) -> bool:
+        """Whether anything is to be signed or verified: sidecars are verified even where they are left out."""
         if self.request.options.attestations == "never":
-            return
-        if not self.attached and not any(find_sidecars(each.artifact.path) for each in held):
-            return
+            return False
+        return self.attached or any(find_sidecars(each.artifact.path) for each in held)
+
+    def _load_trust(self) -> None:
+        """Load the Sigstore instance's trust, once for all files."""
         from hatch_attest.verification import Verifier
 
-        self.trust = load_trust(self.request.hook.sigstore, self.request.root)
-        check_trust(self.trust, self.place.endpoints)
+        self.trust = self.trust or load_fitting_trust(self.request, self.place)
         self._verifier = Verifier(self.trust)
 
     def _read_one(self, held: Held) -> Evidence:

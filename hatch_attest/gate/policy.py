@@ -21,15 +21,24 @@ if TYPE_CHECKING:
 _WITHOUT_ATTESTATIONS = ("https://oidc.circleci.com",)
 
 
+def check_instance(name: str, endpoints: Endpoints) -> None:
+    """Check by its name alone that a Sigstore instance goes with an index, before its trust is loaded.
+
+    Raises:
+        GateError: PyPI believes the public instance only.
+
+    """
+    if endpoints.is_pypi and name != PRODUCTION:
+        raise GateError("trust-not-production", host=endpoints.host, name=name)
+
+
 def check_trust(trust: Trust, endpoints: Endpoints) -> None:
     """Check that a Sigstore instance goes with an index.
 
     Raises:
-        GateError: PyPI believes the public instance only; an instance on loopback is good for an index there only.
+        GateError: an instance on loopback is a rehearsal's, good for an index on loopback only.
 
     """
-    if endpoints.is_pypi and trust.name != PRODUCTION:
-        raise GateError("trust-not-production", host=endpoints.host, name=trust.name)
     if trust.loopback and not endpoints.loopback:
         raise GateError("trust-loopback", host=endpoints.host, name=trust.name)
 

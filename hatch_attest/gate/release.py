@@ -11,7 +11,7 @@ from hatch_attest.gate.delivery import Delivery
 from hatch_attest.gate.forecast import forecast
 from hatch_attest.gate.holding import hold
 from hatch_attest.gate.passage import ByTrustedPublishing, Choice, Passage
-from hatch_attest.gate.plan import Plan
+from hatch_attest.gate.plan import Plan, load_fitting_trust
 from hatch_attest.gate.policy import check_publisher_claims, describe_claims, supports_attestations
 from hatch_attest.gate.proof import Prover, consumer_commands
 from hatch_attest.gate.request import Place, Request, find_place
@@ -77,7 +77,8 @@ class Release:
     # Before the first act that cannot be undone
 
     def _prove(self, held: Sequence[Held], place: Place) -> Plan:
-        """Check all that can be known beforehand."""
+        """Check all that can be known beforehand, first what takes no request."""
+        trust = load_fitting_trust(self._request, place) if self._mode == "always" else None
         passage = Choice(self._request, place).make()
         if not passage.trusted_publishing and not place.endpoints.is_pypi:
             place.transport.log_in(*passage.login())
@@ -85,7 +86,7 @@ class Release:
         attached = self._decide_attachment(passage, place)
         expected = self._expected(passage, place, attached=attached)
         self.report.identity = str(expected) if expected else "not checked"
-        plan = Plan(self._request, place, passage, attached, expected)
+        plan = Plan(self._request, place, passage, attached, expected, trust)
         plan.read(held)
         self._say_what_is_there(plan)
         self._note_attestations(plan)
@@ -171,7 +172,8 @@ class Release:
         pending = [(line, evidence) for line, evidence in self._lines(plan) if evidence not in plan.there]
         try:
             for number, (line, evidence) in enumerate(pending, 1):
-                self._display.info(f"uploading {number} of {len(pending)}: {line.name}")
+                if not self._display.is_terminal:  # where there is a bar, it says so
+                    self._display.info(f"uploading {number} of {len(pending)}: {line.name}")
                 package = plan.packages[evidence.artifact.name]
                 if plan.attached:
                     attach(package, [each.attestation for each in evidence.verified])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import logging
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -88,6 +89,7 @@ class Uploader:
     def __init__(self, url: str, certificates: Certificates, *, show_progress: bool) -> None:
         from twine.repository import Repository
 
+        self._show_progress = show_progress
         self._repository = Repository(url, None, None, disable_progress_bar=not show_progress)
         session = self._repository.session
         session.cert = certificates.client_pair
@@ -100,7 +102,7 @@ class Uploader:
 
         self._repository.session.auth = (user, secret)
         try:
-            with _quiet_twine():
+            with _quiet_twine(bar=self._show_progress):
                 # One try, not five without a pause: what a lost answer means is decided between two tries.
                 response = self._repository.upload(package, max_redirects=1)
         except requests.RequestException as error:
@@ -131,13 +133,14 @@ def _adapter(ca: str | None) -> Any:
 
 
 @contextlib.contextmanager
-def _quiet_twine() -> Iterator[None]:
-    """Keep twine's warnings about retries to itself: they speak of five tries, and there is one."""
+def _quiet_twine(*, bar: bool) -> Iterator[None]:
+    """Keep twine to its bar: it warns of five tries, and there is one; without a bar, its caller says what goes on."""
     logger = logging.getLogger("twine")
     before = logger.level
     logger.setLevel(logging.ERROR)
     try:
-        yield
+        with contextlib.nullcontext() if bar else contextlib.redirect_stdout(io.StringIO()):
+            yield
     finally:
         logger.setLevel(before)
 
