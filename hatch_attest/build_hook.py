@@ -92,7 +92,7 @@ class AttestBuildHook(BuildHookInterface[Any]):
             try:
                 self._check_means()
             except Unsigned as unsigned:
-                self._refuse(unsigned, "it")
+                self._refuse(unsigned, "what is built")
 
     def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:  # noqa: ARG002
         """Sign the finished artifact, or say in one line why it is not signed."""
@@ -168,15 +168,20 @@ class AttestBuildHook(BuildHookInterface[Any]):
         self._check_means()
         # Late: a build that does not sign must not pay for these imports, and has not installed them.
         from hatch_attest.signing import Signer
-        from hatch_attest.trust import load_trust
+        from hatch_attest.trust import PUBLIC_INSTANCES, load_trust
         from hatch_attest.verification import Verifier
 
         artifact = read_artifact(path)
         token = identity_token(os.environ)
         if token is None:  # pragma: no cover - _check_means saw one a moment ago
             raise Unsigned(why_not_at_hand(os.environ), _LATER)
+        identity = identity_of_claims(token.claims)
+        self._check_publisher(identity, options)
+        if options.sigstore in PUBLIC_INSTANCES:  # known to be public without a request
+            self._check_visibility(identity, options, f"of {options.sigstore}")
         trust = load_trust(options.sigstore, Path(self.root))
-        self._check_identity(identity_of_claims(token.claims), options, trust)
+        if trust.public:
+            self._check_visibility(identity, options, trust.log)
         for host in trust.token_hosts:
             self._info(f"the identity token goes to {host}, as {options.sigstore} says")
         attestation = Signer(trust, _once(token)).sign(artifact)
@@ -186,17 +191,20 @@ class AttestBuildHook(BuildHookInterface[Any]):
         write_sidecar(sidecar_path(path), attestation)
         self._say_signed(artifact, verified, trust, token)
 
-    def _check_identity(self, identity: SignerIdentity, options: HookOptions, trust: Trust) -> None:
-        """Check whom the certificate would name, before it is asked for: a log entry cannot be taken back."""
+    # Whom the certificate would name is checked before it is asked for: a log entry cannot be taken back.
+
+    def _check_publisher(self, identity: SignerIdentity, options: HookOptions) -> None:
         publisher = options.publisher
         if publisher is not None and not identity.satisfies(publisher):
             raise Unsigned(
                 f"the identity at hand is {identity}, and the publisher of this project is {publisher}",
                 f"sign it there, or correct {self._table_path()}.publisher",
             )
-        if identity.private and trust.public and not options.allow_public_log:
+
+    def _check_visibility(self, identity: SignerIdentity, options: HookOptions, log: str) -> None:
+        if identity.private and not options.allow_public_log:
             raise Unsigned(
-                f"{identity.repository} is {identity.visibility}, and its name would enter the public log {trust.log}",
+                f"{identity.repository} is {identity.visibility}, and its name would enter the public log {log}",
                 f"if it may, set {self._table_path()}.allow-public-log = true",
             )
 

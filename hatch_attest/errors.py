@@ -78,8 +78,11 @@ CATALOGUE: dict[str, Failure] = {
         "{name} is not a Sigstore ClientTrustConfig that can be used", "Get it again from whoever runs the instance."
     ),
     "trust-unreachable": Failure(
+        "The trust of the Sigstore instance {name} could not be refreshed", "Try again in a while."
+    ),
+    "trust-unknown": Failure(
         "The trust of the Sigstore instance {name} could not be refreshed",
-        "Try again; for an instance of your own run `sigstore --instance URL trust-instance ROOT` first.",
+        "If it was never trusted here, run `sigstore --instance {name} trust-instance ROOT` first; else try again.",
     ),
     "trust-plain-http": Failure("{name} names {url}: an identity token must not travel over plain http", "Use https."),
     # signing.py

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 PRODUCTION = "production"
 STAGING = "staging"
+PUBLIC_INSTANCES = (PRODUCTION, STAGING)
 
 # The public good instance and its staging twin: what enters their logs is public for ever.
 _PUBLIC_DOMAINS = ("sigstore.dev", "sigstage.dev")
@@ -76,11 +77,8 @@ def load_trust(name: str, root: Path, *, offline: bool = False) -> Trust:
         TrustError: it cannot be had, is not of that form, names no Rekor v1, or would send tokens over plain http.
 
     """
-    if name in (PRODUCTION, STAGING) or "://" in name:
-        config = _fetch(name, offline=offline)
-    else:
-        config = _read(name, root / name)
-    return _check(name, config)
+    known = name in PUBLIC_INSTANCES or "://" in name
+    return _check(name, _fetch(name, offline=offline) if known else _read(name, root / name))
 
 
 def is_loopback(url: str) -> bool:
@@ -131,7 +129,8 @@ def _fetch(name: str, *, offline: bool) -> ClientTrustConfig:
     try:
         return retried(load, passing=lambda error: isinstance(error, (Error, OSError)))
     except (Error, OSError, ValueError) as error:
-        raise TrustError("trust-unreachable", cause=_innermost(error), name=name) from error
+        code = "trust-unreachable" if name in PUBLIC_INSTANCES else "trust-unknown"
+        raise TrustError(code, cause=_innermost(error), name=name) from error
 
 
 def _check(name: str, config: ClientTrustConfig) -> Trust:

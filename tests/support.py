@@ -42,11 +42,11 @@ class Project:
         )
 
     def hatchling(
-        self, *arguments: str, environ: Mapping[str, str], check: bool = True
+        self, *arguments: str, environ: Mapping[str, str], check: bool = True, python: str = sys.executable
     ) -> subprocess.CompletedProcess[str]:
         """Run `hatchling build`, by default as `hatch build` does: with HATCH_ENV_ACTIVE where `environ` sets it."""
         result = subprocess.run(
-            [sys.executable, "-m", "hatchling", "build", *arguments],
+            [python, "-m", "hatchling", "build", *arguments],
             cwd=self.root,
             env=dict(environ),
             capture_output=True,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -111,6 +113,20 @@ def test_may_it_sign(
             "project is GitHub octo-org/another release.yml",
             id="not the publisher",
         ),
+        pytest.param(
+            'sigstore = "production"',
+            {"HATCH_ATTEST_SIGSTORE": ""},
+            {"visibility": "private"},
+            "octo-org/widget is private, and its name would enter the public log of production",
+            id="private repository, public log",
+        ),
+        pytest.param(
+            'sigstore = "staging"',
+            {"HATCH_ATTEST_SIGSTORE": ""},
+            {"visibility": "internal"},
+            "octo-org/widget is internal, and its name would enter the public log of staging",
+            id="internal repository, public log",
+        ),
     ],
 )
 def test_it_may_sign_and_cannot(
@@ -137,6 +153,34 @@ def test_it_may_sign_and_cannot(
     assert "Traceback" not in result.stderr
     assert always.files() <= {WHEEL}
     assert sandbox.count("authority") == sandbox.count("log") == 0
+
+
+@pytest.fixture(scope="module")
+def light_python(tmp_path_factory: pytest.TempPathFactory, built_wheel: Path) -> str:
+    """An environment with hatch-attest as whoever forgets the extra `sign` gets it."""
+    environment = tmp_path_factory.mktemp("light") / "venv"
+    python = str(environment / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python"))
+    uv = [sys.executable, "-m", "uv"]
+    subprocess.run([*uv, "venv", "-q", "-p", sys.executable, str(environment)], check=True, timeout=120)
+    subprocess.run([*uv, "pip", "install", "-q", "-p", python, str(built_wheel)], check=True, timeout=300)
+    return python
+
+
+@pytest.mark.slow
+def test_without_the_signing_libraries_it_says_what_to_install(
+    tmp_path: Path, sandbox: Sandbox, in_ci: dict[str, str], light_python: str
+) -> None:
+    """A per-target table that drops `dependencies` ends here: unsigned with a warning, or an error under `always`."""
+    project = Project(tmp_path / "project")
+    result = project.hatchling("-t", "wheel", environ=in_ci, python=light_python)
+    assert "left unsigned: the signing libraries are absent" in result.stderr
+    assert "put dependencies = ['hatch-attest[sign]'] into tool.hatch.build.hooks.attest" in result.stderr
+    assert project.files() == {WHEEL}
+    always = {**in_ci, "HATCH_ATTEST_SIGN": "always"}
+    result = project.hatchling("-t", "wheel", environ=always, python=light_python, check=False)
+    assert result.returncode == 1
+    assert "the signing libraries are absent" in result.stderr
+    assert sigstore_requests(sandbox) == 0
 
 
 def test_always_without_an_identity_ends_before_anything_is_built(
