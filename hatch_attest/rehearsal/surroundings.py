@@ -5,9 +5,11 @@ from __future__ import annotations
 import ast
 import os
 import re
+import shutil
 import site
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -150,18 +152,7 @@ def _way_to_the_index(environ: Mapping[str, str]) -> dict[str, str]:
 
 def _pip_configuration(environ: Mapping[str, str]) -> dict[str, str]:
     """Return those of pip's options that are in question, from its variables and from its files, which pip reads."""
-    result = subprocess.run(
-        [sys.executable, "-m", "pip", "config", "list"],
-        env=dict(environ),
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        errors="replace",
-        stdin=subprocess.DEVNULL,
-        check=False,
-        timeout=60,
-    )
-    listed = dict(re.findall(r"^([\w:-]+\.[\w-]+)=('.*'|\".*\")$", result.stdout, re.MULTILINE))
+    listed = dict(re.findall(r"^([\w:-]+\.[\w-]+)=('.*'|\".*\")$", _pip_config_list(environ), re.MULTILINE))
     found = {}
     for option in _PIP_OPTIONS:
         variable = environ.get(_pip_variable(option))  # decides, also where no pip is beside us to tell
@@ -174,3 +165,21 @@ def _pip_configuration(environ: Mapping[str, str]) -> dict[str, str]:
 
 def _pip_variable(option: str) -> str:
     return f"PIP_{option.upper().replace('-', '_')}"
+
+
+def _pip_config_list(environ: Mapping[str, str]) -> str:
+    """Return what `pip config list` prints: an environment that uv made has no pip, but there may be another."""
+    pip = [sys.executable, "-m", "pip"] if find_spec("pip") else [shutil.which("pip")]
+    if pip == [None]:
+        return ""
+    result = subprocess.run(
+        [*filter(None, pip), "config", "list"],
+        env=dict(environ),
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+        stdin=subprocess.DEVNULL,
+        check=False,
+        timeout=60,
+    )
+    return result.stdout
