@@ -39,6 +39,7 @@ class Prover:
         self._endpoints = endpoints
         self._lists_provenance = any(state.lists_provenance for state in standing.values())
         self._readable = all(state.known for state in standing.values())
+        self._provenance_urls: dict[str, str | None] = {}
         self._deadline = time.monotonic() + PATIENCE
 
     def prove(self, artifact: Artifact, sent: Sequence[Attestation]) -> Verdict:
@@ -75,11 +76,13 @@ class Prover:
             return Verdict("not listed", "the index does not list it yet")
         if file.sha256 not in (None, artifact.digest):
             return Verdict("other bytes", f"the index lists it with the SHA-256 {file.sha256}")
+        self._provenance_urls[artifact.name] = file.provenance_url
         return None
 
     def _served(self, artifact: Artifact, sent: Sequence[Attestation]) -> Verdict | None:
         try:
-            served = self._reader.provenance(artifact.project, str(artifact.version), artifact.name)
+            listed = self._provenance_urls.get(artifact.name)
+            served = self._reader.provenance(artifact.project, str(artifact.version), artifact.name, listed)
         except IndexFailure as error:
             return Verdict("no provenance", f"its provenance could not be read: {error.cause or error.what}")
         if served.status == _FORBIDDEN:

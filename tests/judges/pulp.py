@@ -40,7 +40,7 @@ def template(pulp: Path) -> Path:
 
     def install(folder: Path) -> None:
         with Postgres() as postgres:
-            settings = write_settings(postgres.directory, postgres.directory, content=0)
+            settings = write_settings(postgres.directory, postgres.directory)
             manager = pulp / "bin" / "pulpcore-manager"
             installs.run(manager, "migrate", "--noinput", env=settings)
             installs.run(manager, "reset-admin-password", "--password", PASSWORD, env=settings)
@@ -117,7 +117,7 @@ class Pulp:
             postgres = stack.enter_context(Postgres(self._archive))
             api, content = free_ports(2)
             self.url = f"http://127.0.0.1:{api}"
-            env = write_settings(self.directory, postgres.directory, content) | as_production(self._real.directory)
+            env = write_settings(self.directory, postgres.directory, api, content) | as_production(self._real.directory)
             stack.callback(self._stop)
             self._start("worker", env)
             self._start("content", env, "--bind", f"127.0.0.1:{content}")
@@ -213,7 +213,7 @@ class PulpIndex:
         return {file["filename"]: file for file in answer.json()["files"]} if answer.ok else {}
 
 
-def write_settings(directory: Path, database: Path, content: int) -> dict[str, str]:
+def write_settings(directory: Path, database: Path, api: int = 0, content: int = 0) -> dict[str, str]:
     """Write Pulp's settings to `directory`; return the environment that names them."""
     for folder in ("media", "working", "uploads", "static"):
         (directory / folder).mkdir(exist_ok=True)
@@ -232,6 +232,7 @@ WORKING_DIRECTORY = {str(directory / "working")!r}
 FILE_UPLOAD_TEMP_DIR = {str(directory / "uploads")!r}
 STATIC_ROOT = {str(directory / "static")!r}
 CONTENT_ORIGIN = "http://127.0.0.1:{content}"
+PYPI_API_HOSTNAME = "http://127.0.0.1:{api}"
 CACHE_ENABLED = False
 ANALYTICS = False
 """,
