@@ -172,7 +172,7 @@ def _pip_config_list(environ: Mapping[str, str]) -> str:
     pip = [sys.executable, "-m", "pip"] if find_spec("pip") else [shutil.which("pip")]
     if pip == [None]:
         return ""
-    result = subprocess.run(
+    result = subprocess.run(  # noqa: S603 - pip
         [*filter(None, pip), "config", "list"],
         env=dict(environ),
         capture_output=True,
