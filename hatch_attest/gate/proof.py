@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, NamedTuple
 from hatch_attest.errors import IndexFailure
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Mapping, Sequence
 
     from pypi_attestations import Attestation
 
     from hatch_attest.artifacts import Artifact
     from hatch_attest.index.endpoints import Endpoints
-    from hatch_attest.index.files import IndexReader, ProjectState
+    from hatch_attest.index.files import IndexReader, ProjectState, Served
     from hatch_attest.options import TrustedPublisher
 
 _OK, _FORBIDDEN, _NOT_FOUND = 200, 403, 404
@@ -31,60 +31,70 @@ class Verdict(NamedTuple):
     problem: str = ""
 
 
-class Prover:
-    """Asks the index about each file, for all of them together no longer than ``PATIENCE``."""
+class Sent(NamedTuple):
+    """A file that the index should have, and the attestations that it should serve of it."""
 
-    def __init__(self, reader: IndexReader, endpoints: Endpoints, standing: dict[str, ProjectState]) -> None:
+    artifact: Artifact
+    attestations: Sequence[Attestation]
+
+
+class Prover:
+    """Asks the index about all files in rounds, until it serves them or ``PATIENCE`` ends.
+
+    Args:
+        reader: of the index.
+        endpoints: of the index.
+        standing: what the index had before.
+
+    """
+
+    def __init__(self, reader: IndexReader, endpoints: Endpoints, standing: Mapping[str, ProjectState]) -> None:
         self._reader = reader
         self._endpoints = endpoints
         self._lists_provenance = any(state.lists_provenance for state in standing.values())
         self._readable = all(state.known for state in standing.values())
-        self._provenance_urls: dict[str, str | None] = {}
-        self._deadline = time.monotonic() + PATIENCE
 
-    def prove(self, artifact: Artifact, sent: Sequence[Attestation]) -> Verdict:
-        """Compare what is listed and served with what was sent."""
+    def prove(self, files: Sequence[Sent]) -> list[Verdict]:
+        """Compare what is listed and served with what was sent; the first round is always made."""
         if not self._readable:
-            return Verdict("not checked: the index wants credentials to be read")
-        listed = self._patiently(lambda: self._listed(artifact))
-        if listed is not None:
-            return listed
-        if not sent:
-            return Verdict("listed")
-        served = self._patiently(lambda: self._served(artifact, sent))
-        return served if served is not None else Verdict("file and attestations as sent")
-
-    def _patiently(self, check: Callable[[], Verdict | None]) -> Verdict | None:
-        """Check until it passes (None), or there is no hope, or patience ends; the first check is always made."""
+            return [Verdict("not checked: the index wants credentials to be read")] * len(files)
+        verdicts = self._round(files)
+        deadline = time.monotonic() + PATIENCE
         wait = _FIRST_WAIT
-        while True:
-            verdict = check()
-            left = self._deadline - time.monotonic()
-            if verdict is None or not verdict.problem or left <= 0:
-                return verdict
+        while (left := deadline - time.monotonic()) > 0:
+            open_ones = [number for number, verdict in enumerate(verdicts) if verdict.problem]
+            if not open_ones:
+                break
             time.sleep(min(wait, left))
             wait = min(wait * 2, _LONGEST_WAIT)
+            for number, verdict in zip(open_ones, self._round([files[each] for each in open_ones]), strict=True):
+                verdicts[number] = verdict
+        return verdicts
 
-    def _listed(self, artifact: Artifact) -> Verdict | None:
+    def _round(self, files: Sequence[Sent]) -> list[Verdict]:
+        """Read each project's list once, then each file's provenance."""
+        lists = {project: self._list(project) for project in dict.fromkeys(each.artifact.project for each in files)}
+        return [_listed(each.artifact, lists[each.artifact.project]) or self._served(each) for each in files]
+
+    def _list(self, project: str) -> ProjectState | IndexFailure:
         try:
-            state = self._reader.project(artifact.project)
+            state = self._reader.project(project)
         except IndexFailure as error:
-            return Verdict("not listed", f"what the index lists could not be read: {error.cause or error.what}")
+            return error
         self._lists_provenance = self._lists_provenance or bool(state.lists_provenance)
-        file = state.files.get(artifact.name)
-        if file is None:
-            return Verdict("not listed", "the index does not list it yet")
-        if file.sha256 not in (None, artifact.digest):
-            return Verdict("other bytes", f"the index lists it with the SHA-256 {file.sha256}")
-        self._provenance_urls[artifact.name] = file.provenance_url
-        return None
+        return state
 
-    def _served(self, artifact: Artifact, sent: Sequence[Attestation]) -> Verdict | None:
+    def _served(self, file: Sent) -> Verdict:
+        if not file.attestations:
+            return Verdict("listed")
+        artifact = file.artifact
         try:
-            listed = self._provenance_urls.get(artifact.name)
-            served = self._reader.provenance(artifact.project, str(artifact.version), artifact.name, listed)
+            served = self._reader.provenance(artifact.project, str(artifact.version), artifact.name)
         except IndexFailure as error:
             return Verdict("no provenance", f"its provenance could not be read: {error.cause or error.what}")
+        return self._judge(served, file.attestations)
+
+    def _judge(self, served: Served, sent: Sequence[Attestation]) -> Verdict:
         if served.status == _FORBIDDEN:
             return Verdict(f"does not serve attestations now ({served.message})")
         if served.status == _NOT_FOUND and not (self._lists_provenance or self._endpoints.is_pypi):
@@ -93,7 +103,19 @@ class Prover:
             return Verdict("no provenance", f"the index serves no attestations of it ({served.message})")
         if not _equal(served.attestations, sent):
             return Verdict("other attestations", "the index serves other attestations than those that were sent")
-        return None
+        return Verdict("file and attestations as sent")
+
+
+def _listed(artifact: Artifact, state: ProjectState | IndexFailure) -> Verdict | None:
+    """Say what is wrong with what is listed; None where nothing is."""
+    if isinstance(state, IndexFailure):
+        return Verdict("not listed", f"what the index lists could not be read: {state.cause or state.what}")
+    file = state.files.get(artifact.name)
+    if file is None:
+        return Verdict("not listed", "the index does not list it yet")
+    if file.sha256 not in (None, artifact.digest):
+        return Verdict("other bytes", f"the index lists it with the SHA-256 {file.sha256}")
+    return None
 
 
 def _equal(served: Sequence[Attestation], sent: Sequence[Attestation]) -> bool:

@@ -13,7 +13,7 @@ from hatch_attest.gate.holding import hold
 from hatch_attest.gate.passage import ByTrustedPublishing, Choice, Passage
 from hatch_attest.gate.plan import Plan, load_fitting_trust
 from hatch_attest.gate.policy import check_publisher_claims, describe_claims, supports_attestations
-from hatch_attest.gate.proof import Prover, consumer_commands
+from hatch_attest.gate.proof import Prover, Sent, consumer_commands
 from hatch_attest.gate.request import Place, Request, find_place
 from hatch_attest.index.upload import Uploader, attach
 from hatch_attest.report import Report, file_line
@@ -195,10 +195,12 @@ class Release:
 
     def _prove_afterwards(self, plan: Plan) -> None:
         prover = Prover(plan.place.reader, plan.place.endpoints, plan.standing)
+        sent = [
+            Sent(each.artifact, [one.attestation for one in each.verified] if plan.attached else [])
+            for each in plan.evidences
+        ]
         problems = []
-        for line, evidence in self._lines(plan):
-            sent = [each.attestation for each in evidence.verified] if plan.attached else []
-            verdict = prover.prove(evidence.artifact, sent)
+        for line, verdict in zip(self.report.files, prover.prove(sent), strict=True):
             line.proof = verdict.words
             if verdict.problem:
                 problems.append(f"{line.name}: {verdict.problem}")
