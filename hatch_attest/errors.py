@@ -309,7 +309,7 @@ CATALOGUE: dict[str, Failure] = {
     ),
     "there-other": Failure(
         "The index has {name} with the SHA-256 {listed}, and this one has {digest}",
-        "Raise the version: an index never replaces a file. Nothing was uploaded.",
+        "Raise the version: an index never replaces a file.",
     ),
     "there-unknown": Failure(
         "The index has {name}, and does not say with which SHA-256",
