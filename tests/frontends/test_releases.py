@@ -1,0 +1,205 @@
+"""Every front end that builds a release gives the sidecars that the rules give, and says why where it gives none.
+
+Each row runs with an identity at hand, with and without the two variables that a release may set: the opt-in of the
+recommended layout, and the project's name for what is not `hatch build`.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+import shutil
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pytest
+
+from hatch_attest.artifacts import read_artifact
+from hatch_attest.permission import PROJECT_VARIABLE
+from hatch_attest.sidecars import read_attestation, sidecar_path
+from hatch_attest.trust import load_trust
+from hatch_attest.verification import Verifier
+from tests.frontends.layouts import LAYOUTS, OPT_IN, PLAIN, Project
+from tests.frontends.machine import SIGNING
+from tests.frontends.tables import RELEASES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.frontends.machine import Row
+    from tests.frontends.tables import Recorder
+
+pytestmark = pytest.mark.matrix
+
+WHEEL = "widget-1.0-py3-none-any.whl"
+SDIST = "widget-1.0.tar.gz"
+TAGS = ("cp312-cp312-manylinux_2_28_x86_64", "cp312-cp312-macosx_11_0_arm64", "cp312-cp312-win_amd64")
+
+
+@dataclass
+class Release:
+    """What a front end built.
+
+    Attributes:
+        projects: whose build was noted.
+        directory: where the artifacts are.
+        artifacts: their names.
+
+    """
+
+    projects: list[Project]
+    directory: Path
+    artifacts: set[str]
+
+
+def hatch_build(row: Row, layout: str) -> Release:
+    return _hatch(row, layout)
+
+
+def hatch_build_wheel(row: Row, layout: str) -> Release:
+    release = _hatch(row, layout, "-t", "wheel")
+    return Release(release.projects, release.directory, {WHEEL})
+
+
+def hatch_build_inside(row: Row, layout: str) -> Release:
+    release = _hatch(row, layout, "out")
+    return Release(release.projects, release.projects[0].root / "out", {WHEEL, SDIST})
+
+
+def hatch_build_outside(row: Row, layout: str) -> Release:
+    return Release(_hatch(row, layout, str(row.directory / "out")).projects, row.directory / "out", {WHEEL, SDIST})
+
+
+def hatch_build_clean(row: Row, layout: str) -> Release:
+    return _hatch(row, layout, "--clean", "--clean-hooks-after")
+
+
+def _hatch(row: Row, layout: str, *arguments: str) -> Release:
+    project = Project(row.directory / "my prøject", layout)
+    row.run("hatch", "build", *arguments, cwd=project.root)
+    return Release([project], project.dist, {WHEEL, SDIST})
+
+
+def hatch_build_all(row: Row, layout: str) -> Release:
+    root = row.directory / "workspace"
+    members = [Project(root / "packages" / name, layout, name=name) for name in ("widget", "gadget")]
+    table = '[tool.hatch.envs.default.workspace]\nmembers = ["packages/widget", "packages/gadget"]\n'
+    (root / "pyproject.toml").write_text(table, encoding="utf-8")
+    row.run("hatch", "build", "--all", cwd=root)
+    names = {f"{name}-1.0{end}" for name in ("widget", "gadget") for end in ("-py3-none-any.whl", ".tar.gz")}
+    return Release(members, root / "dist", names)
+
+
+def hatch_custom_environment(row: Row, layout: str) -> Release:
+    project = Project(
+        row.directory / "my prøject", layout, extra="[tool.hatch.envs.release]\nbuilder = true\nskip-install = true\n"
+    )
+    row.run("hatch", "-e", "release", "build", cwd=project.root)
+    return Release([project], project.dist, {WHEEL, SDIST})
+
+
+def hatch_jobs(row: Row, layout: str) -> Release:
+    """A job for each platform, each in a checkout of its own, and one that gathers what they built."""
+    merged = row.directory / "merged"
+    merged.mkdir()
+    jobs = []
+    for tag in (*TAGS, None):
+        project = Project(row.directory / str(tag) / "widget", layout)
+        target = ("-t", "wheel") if tag else ("-t", "sdist")
+        row.run("hatch", "build", *target, cwd=project.root, environ={"JOB_TAG": tag} if tag else {})
+        for path in project.dist.iterdir():
+            shutil.move(path, merged)
+        jobs.append(project)
+    return Release(jobs, merged, {SDIST, *(f"widget-1.0-{tag}.whl" for tag in TAGS)})
+
+
+def hatchling_build(row: Row, layout: str) -> Release:
+    return _in_tree(row, layout, row.machine.signer, "-m", "hatchling", "build")
+
+
+def build(row: Row, layout: str) -> Release:
+    return _in_tree(row, layout, "pyproject-build")
+
+
+def uv_build(row: Row, layout: str) -> Release:
+    return _in_tree(row, layout, "uv", "build")
+
+
+def pipx_run_build(row: Row, layout: str) -> Release:
+    # With uv as its backend, which is the default beside a uv, pipx looks for a program named `build` and finds none.
+    row.environ["PIPX_DEFAULT_BACKEND"] = "pip"
+    return _in_tree(row, layout, "pipx", "run", "build")
+
+
+def _in_tree(row: Row, layout: str, *command: str | Path) -> Release:
+    project = Project(row.directory / "my prøject", layout)
+    row.run(*command, cwd=project.root)
+    return Release([project], project.dist, {WHEEL, SDIST})
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize(("opted_in", "named"), list(itertools.product([False, True], repeat=2)))
+@pytest.mark.parametrize(
+    ("front_end", "release", "is_hatch_build"),
+    [
+        pytest.param(label, release, is_hatch_build, id=label)
+        for label, release, is_hatch_build in [
+            ("hatch build", hatch_build, True),
+            ("hatch build -t wheel", hatch_build_wheel, True),
+            ("hatch build LOCATION inside", hatch_build_inside, True),
+            ("hatch build LOCATION outside", hatch_build_outside, True),
+            ("hatch build --clean --clean-hooks-after", hatch_build_clean, True),
+            ("hatch build --all, a workspace", hatch_build_all, True),
+            ("hatch build -t wheel, four jobs, merged", hatch_jobs, True),
+            ("hatch -e release build", hatch_custom_environment, False),
+            ("hatchling build", hatchling_build, False),
+            ("python -m build", build, False),
+            ("uv build", uv_build, False),
+            ("pipx run build", pipx_run_build, False),
+        ]
+    ],
+)
+def test_a_release_has_the_sidecars_that_the_rules_give(
+    row: Row,
+    record: Recorder,
+    front_end: str,
+    layout: str,
+    release: Callable[[Row, str], Release],
+    *,
+    is_hatch_build: bool,
+    opted_in: bool,
+    named: bool,
+) -> None:
+    """A release without its attestations, or with one that nobody asked for, which is in the log for ever."""
+    row.environ |= {OPT_IN: "true"} if opted_in else {}
+    row.environ |= {PROJECT_VARIABLE: "Widget, gadget"} if named else {}
+    released = release(row, layout)
+    outcome = row.outcome(*released.projects)
+    yes_no = {True: "yes", False: "no"}
+    record(RELEASES, outcome, front_end=front_end, layout=layout, opted_in=yes_no[opted_in], named=yes_no[named])
+
+    runs = is_hatch_build or layout == PLAIN or opted_in
+    signs = runs and (is_hatch_build or named)
+    sidecars = {f"{name}.publish.attestation" for name in released.artifacts} if signs else set()
+    assert set(outcome.sidecars) == sidecars
+    assert {path.name for path in released.directory.iterdir()} - {".gitignore"} == released.artifacts | sidecars
+    assert outcome.hook_ran is runs
+    assert bool(outcome.installed & SIGNING) is (signs or (runs and layout != PLAIN) or release is hatchling_build)
+    tokens, certificates, entries = outcome.requests
+    assert entries == len(sidecars)
+    assert (tokens > 0, certificates > 0) == (signs, signs)
+    said = set(
+        re.findall(
+            r"^attest: (?:signed )?(\S+) (as|is not signed: this is not `hatch build`)", outcome.output, re.MULTILINE
+        )
+    )
+    assert said == {
+        (name, "as" if signs else "is not signed: this is not `hatch build`") for name in released.artifacts if runs
+    }
+    verifier = Verifier(load_trust(str(row.machine.sandbox.directory / "trust_config.json"), row.directory))
+    for name in sorted(released.artifacts) if signs else []:
+        path = released.directory / name
+        assert "octo-org/widget" in str(
+            verifier.verify(read_attestation(sidecar_path(path)), read_artifact(path)).signer
+        )
