@@ -74,22 +74,29 @@ class Prover:
     def _round(self, files: Sequence[Sent]) -> list[Verdict]:
         """Read each project's list once, then each file's provenance."""
         lists = {project: self._list(project) for project in dict.fromkeys(each.artifact.project for each in files)}
-        return [_listed(each.artifact, lists[each.artifact.project]) or self._served(each) for each in files]
+        return [self._verdict(each, lists[each.artifact.project]) for each in files]
+
+    def _verdict(self, file: Sent, state: ProjectState | IndexFailure) -> Verdict:
+        if isinstance(state, IndexFailure):
+            return Verdict("not listed", f"what the index lists could not be read: {state.cause or state.what}")
+        problem = _listed(file.artifact, state)
+        return problem or self._served(file, state.files[file.artifact.name].provenance_url)
 
     def _list(self, project: str) -> ProjectState | IndexFailure:
         try:
             state = self._reader.project(project)
         except IndexFailure as error:
             return error
-        self._lists_provenance = self._lists_provenance or bool(state.lists_provenance)
+        self._lists_provenance = self._lists_provenance or state.lists_provenance
         return state
 
-    def _served(self, file: Sent) -> Verdict:
+    def _served(self, file: Sent, url: str | None) -> Verdict:
+        """Judge what is served; where, is best known to the index itself (Pulp's address ends with a slash)."""
         if not file.attestations:
             return Verdict("listed")
         artifact = file.artifact
         try:
-            served = self._reader.provenance(artifact.project, str(artifact.version), artifact.name)
+            served = self._reader.provenance(artifact.project, str(artifact.version), artifact.name, url)
         except IndexFailure as error:
             return Verdict("no provenance", f"its provenance could not be read: {error.cause or error.what}")
         return self._judge(served, file.attestations)
@@ -98,7 +105,7 @@ class Prover:
         if served.status == _FORBIDDEN:
             return Verdict(f"does not serve attestations now ({served.message})")
         if served.status == _NOT_FOUND and not (self._lists_provenance or self._endpoints.is_pypi):
-            return Verdict("has no Integrity API")
+            return Verdict("serves no attestations: it has no Integrity API, or keeps none")
         if served.status != _OK:
             return Verdict("no provenance", f"the index serves no attestations of it ({served.message})")
         if not _equal(served.attestations, sent):
@@ -106,10 +113,8 @@ class Prover:
         return Verdict("file and attestations as sent")
 
 
-def _listed(artifact: Artifact, state: ProjectState | IndexFailure) -> Verdict | None:
+def _listed(artifact: Artifact, state: ProjectState) -> Verdict | None:
     """Say what is wrong with what is listed; None where nothing is."""
-    if isinstance(state, IndexFailure):
-        return Verdict("not listed", f"what the index lists could not be read: {state.cause or state.what}")
     file = state.files.get(artifact.name)
     if file is None:
         return Verdict("not listed", "the index does not list it yet")
