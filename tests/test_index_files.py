@@ -101,7 +101,7 @@ def test_an_index_without_the_project_and_one_that_does_not_tell(
 
 
 @pytest.mark.parametrize(
-    "body", ["{", [], {}, {"files": 1}, {"files": [{}]}, {"files": [], "meta": {"api-version": "x"}}]
+    "body", ["{", [], {}, {"files": 1}, {"files": [{}]}, {"files": [{"filename": "a", "hashes": []}]}]
 )
 def test_a_list_that_is_none_is_refused(server: Canned, reader: IndexReader, body: object) -> None:
     """An empty list by mistake would mean: nothing is there, upload all."""

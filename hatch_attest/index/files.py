@@ -27,8 +27,6 @@ _OK, _NOT_FOUND, _GONE = 200, 404, 410
 _UNAUTHORIZED = (401, 403)
 _REDIRECTS = range(300, 400)
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-# PEP 740 added `provenance` to the Simple API with version 1.3.
-_PROVENANCE_API = (1, 3)
 
 
 class IndexedFile(NamedTuple):
@@ -55,13 +53,16 @@ class ProjectState:
     Attributes:
         files: by name; empty where it has none.
         known: False where the index would not tell (it wants credentials to read).
-        lists_provenance: whether its lists name the provenance of files (Simple API 1.3); None where not told.
 
     """
 
     files: Mapping[str, IndexedFile] = field(default_factory=dict)
     known: bool = True
-    lists_provenance: bool | None = None
+
+    @property
+    def lists_provenance(self) -> bool:
+        """Whether the index names the provenance of any file, so that it has an Integrity API (PEP 740)."""
+        return any(file.provenance_url is not None for file in self.files.values())
 
 
 class Served(NamedTuple):
@@ -138,12 +139,11 @@ def _parse_list(answer: Answer, url: str) -> ProjectState:
     document = answer.json()
     try:
         files = [_listed_file(entry, url) for entry in document["files"]]
-        version = _api_version(document.get("meta", {}))
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
+    except (KeyError, TypeError, AttributeError) as error:
         raise IndexFailure(
             "index-list", cause="it is not the Simple API's JSON (PEP 691)", host=urlsplit(url).netloc, project=""
         ) from error
-    return ProjectState({each.name: each for each in files}, lists_provenance=version >= _PROVENANCE_API)
+    return ProjectState({each.name: each for each in files})
 
 
 def _listed_file(entry: Mapping[str, Any], url: str) -> IndexedFile:
@@ -155,11 +155,6 @@ def _listed_file(entry: Mapping[str, Any], url: str) -> IndexedFile:
         yanked=bool(entry.get("yanked")),
         provenance_url=urljoin(url, provenance) if isinstance(provenance, str) else None,
     )
-
-
-def _api_version(meta: Mapping[str, Any]) -> tuple[int, int]:
-    major, _, minor = str(meta.get("api-version", "1.0")).partition(".")
-    return int(major), int(minor or 0)
 
 
 class _Anchors(HTMLParser):
@@ -201,7 +196,7 @@ def _parse_html(answer: Answer, url: str) -> ProjectState:
             yanked="data-yanked" in attributes,
             provenance_url=urljoin(url, provenance) if provenance else None,
         )
-    return ProjectState(files, lists_provenance=any(file.provenance_url for file in files.values()) or None)
+    return ProjectState(files)
 
 
 def _parse_provenance(answer: Answer, host: str, filename: str) -> Served:
