@@ -19,6 +19,7 @@ from hatch_attest.permission import Build, Permission, may_need_signing_librarie
 from hatch_attest.provenance import SignerIdentity, identity_of_claims
 from hatch_attest.sidecars import (
     Predicate,
+    check_place,
     claimed_subject,
     find_sidecars,
     remove_sidecar,
@@ -54,8 +55,6 @@ class AttestBuildHook(BuildHookInterface[Any]):
 
     PLUGIN_NAME = "attest"
 
-    _finalized = False
-
     def dependencies(self) -> list[str]:
         """Ask for the signing libraries, only where a build may sign and has something to sign with."""
         if self.config.get("sign") == "never" or not may_need_signing_libraries(self._build("standard")):
@@ -63,10 +62,11 @@ class AttestBuildHook(BuildHookInterface[Any]):
         return [SIGNING_EXTRA]
 
     def clean(self, versions: list[str]) -> None:  # noqa: ARG002 - hatchling's interface
-        """Remove sidecars of this target: all before a build, and after one those whose artifact is gone.
+        """Remove those sidecars of this target whose artifact is gone.
 
-        `hatch build -c` cleans for the wheel when the sdist is signed already, and `--clean-hooks-after` cleans right
-        behind the signature.
+        hatchling has removed the target's artifacts by then, where it removes any: not with `--hooks-only`, nor with
+        `--clean-hooks-after`, which cleans right behind the signature. The other target's are its own business: when
+        `hatch build -c` cleans for the wheel, the sdist is signed already.
         """
         extension = EXTENSIONS.get(self.target_name)  # type: ignore[call-overload] # any name may be a target's
         directory = Path(self.directory)
@@ -75,7 +75,7 @@ class AttestBuildHook(BuildHookInterface[Any]):
         for predicate in Predicate:
             for path in directory.glob(f"*{extension}{predicate.suffix}"):
                 artifact = path.with_name(path.name.removesuffix(predicate.suffix))
-                if not (self._finalized and artifact.exists()):
+                if not artifact.exists():
                     self._or_abort(remove_sidecar, path)
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
@@ -87,8 +87,9 @@ class AttestBuildHook(BuildHookInterface[Any]):
             self._info(f"{override.key} = {override.value!r} by {override.variable}")
         if options.sign == "never":
             return
+        self._warn_of_replaced_table()
         self._warn_of_later_hooks(build_data)
-        if options.sign == "always":
+        if options.sign == "always" and self.target_name in EXTENSIONS:
             try:
                 self._check_means()
             except Unsigned as unsigned:
@@ -96,7 +97,6 @@ class AttestBuildHook(BuildHookInterface[Any]):
 
     def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:  # noqa: ARG002
         """Sign the finished artifact, or say in one line why it is not signed."""
-        self._finalized = True
         path = Path(artifact_path)
         self._or_abort(self._remove_stale, path)
         permission = self._permission(version)
@@ -143,10 +143,12 @@ class AttestBuildHook(BuildHookInterface[Any]):
 
     def _table_path(self) -> str:
         """Name the table that is really read: hatchling lets one of a target replace the global one, whole."""
-        hooks = self.build_config.target_config.get("hooks", {})
-        target = f"targets.{self.target_name}." if self.PLUGIN_NAME in hooks else ""
+        target = f"targets.{self.target_name}." if self._is_of_target() else ""
         in_hatch_toml = _defines_build(Path(self.root) / "hatch.toml")
         return f"{'build' if in_hatch_toml else 'tool.hatch.build'}.{target}hooks.{self.PLUGIN_NAME}"
+
+    def _is_of_target(self) -> bool:
+        return self.PLUGIN_NAME in self.build_config.target_config.get("hooks", {})
 
     # Signing
 
@@ -172,6 +174,8 @@ class AttestBuildHook(BuildHookInterface[Any]):
         from hatch_attest.verification import Verifier
 
         artifact = read_artifact(path)
+        sidecar = sidecar_path(path)
+        check_place(sidecar)
         token = identity_token(os.environ)
         if token is None:  # pragma: no cover - _check_means saw one a moment ago
             raise Unsigned(why_not_at_hand(os.environ), _LATER)
@@ -186,9 +190,11 @@ class AttestBuildHook(BuildHookInterface[Any]):
             self._info(f"the identity token goes to {host}, as {options.sigstore} says")
         attestation = Signer(trust, _once(token)).sign(artifact)
         verified = Verifier(trust).verify(attestation, artifact)
+        write_sidecar(sidecar, attestation)
         if digest_file(path) != (artifact.digest, artifact.size):
+            # Looked at last: whoever replaces the artifact after this removes its sidecar by himself.
+            self._remove_stale(path)
             raise SigningError("artifact-changed", name=printable(artifact.name))
-        write_sidecar(sidecar_path(path), attestation)
         self._say_signed(artifact, verified, trust, token)
 
     # Whom the certificate would name is checked before it is asked for: a log entry cannot be taken back.
@@ -233,9 +239,17 @@ class AttestBuildHook(BuildHookInterface[Any]):
         order = list(build_data.get("build_hooks", ()))
         later = order[order.index(self.PLUGIN_NAME) + 1 :] if self.PLUGIN_NAME in order else []
         if later:
+            run = f"hooks {', '.join(later)} run" if len(later) > 1 else f"hook {later[0]} runs"
+            self._warn(f"the build {run} after this one and could change what it signed; put `attest` last")
+
+    def _warn_of_replaced_table(self) -> None:
+        """Warn where a target's table hides keys of the global one: hatchling replaces it, whole."""
+        everywhere = self.build_config.build_config.get("hooks", {}).get(self.PLUGIN_NAME, {})
+        hidden = sorted(everywhere.keys() - self.config.keys()) if self._is_of_target() else []
+        if hidden:
             self._warn(
-                f"the build hook{'s' if len(later) > 1 else ''} {', '.join(later)} run after this one and could change "
-                "what it signed; put `attest` last"
+                f"{self._table_path()} replaces hooks.{self.PLUGIN_NAME}, whole: {', '.join(hidden)} "
+                f"{'do' if len(hidden) > 1 else 'does'} not hold for this target; say it there as well"
             )
 
     # Output

@@ -7,6 +7,7 @@ import binascii
 import json
 import os
 import secrets
+import stat
 from contextlib import suppress
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
@@ -56,6 +57,22 @@ def find_sidecars(artifact: Path) -> dict[Predicate, Path]:
     """Return the sidecars that lie beside ``artifact``, paired by exact name."""
     paths = {predicate: sidecar_path(artifact, predicate) for predicate in Predicate}
     return {predicate: path for predicate, path in paths.items() if os.path.lexists(path)}
+
+
+def check_place(path: Path) -> None:
+    """Check that a sidecar could be written to ``path``, before there is a log entry that nobody can take back.
+
+    Raises:
+        SidecarError: something else lies there, or the file system does not take the name.
+
+    """
+    try:
+        if not stat.S_ISREG(path.lstat().st_mode):
+            raise SidecarError("sidecar-not-a-file", name=printable(path.name))
+    except FileNotFoundError:
+        return
+    except OSError as error:  # such as a name that is longer than the file system's names may be
+        raise SidecarError("sidecar-unwritable", cause=error.strerror, name=printable(path.name)) from error
 
 
 def write_sidecar(path: Path, attestation: Attestation) -> None:
