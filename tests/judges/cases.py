@@ -22,13 +22,15 @@ from hatch_attest.sandbox import GitHubIdentity
 from hatch_attest.sidecars import sidecar_path, write_sidecar
 from hatch_attest.signing import Signer
 from hatch_attest.trust import load_trust
+from tests.sandbox.index_support import wheel
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.judges.real_sigstore import RealSigstore
 
-NAME = "widget-1.0-py3-none-any.whl"
+WHEEL = wheel()
+NAME = WHEEL.filename
 PREDICATE = "https://docs.pypi.org/attestations/publish/v1"
 SIGNER = GitHubIdentity()
 SAN = f"https://github.com/{SIGNER.workflow_ref}"
@@ -64,24 +66,24 @@ class Cases:
     def __init__(self, real: RealSigstore, directory: Path) -> None:
         self._real = real
         self._directory = directory
-        good = Case(self._artifact("good", b"the bytes of a wheel"))
+        good = Case(self._artifact("good", WHEEL.content))
         sign(good, real.trust_config, real.issuer.token("sigstore"))
         sidecar = json.loads(good.sidecar.read_text(encoding="utf-8"))
         self.cases: dict[str, Case] = {"good": good}
-        self._tampered("flipped artifact byte", sidecar, artifact=b"?" + good.artifact.read_bytes()[1:])
+        self._tampered("flipped artifact byte", sidecar, artifact=flipped(WHEEL.content))
         self._tampered("flipped statement byte", _edited(sidecar, _flip_statement))
         self._tampered("foreign certificate", _edited(sidecar, self._swap_certificate))
         self._tampered("removed inclusion proof", _edited(sidecar, lambda it: _entry(it).pop("inclusionProof")))
         self._tampered("expired certificate", _edited(sidecar, self._move_to_next_hour))
-        digest = read_artifact(good.artifact).digest
+        digest = WHEEL.sha256
         self._tampered("wrong subject name", self._signed([("gadget-1.0-py3-none-any.whl", digest)]))
         self._tampered("two subjects", self._signed([(NAME, digest), ("gadget-1.0-py3-none-any.whl", digest)]))
         self._tampered("another workflow", self._signed([(NAME, digest)], GitHubIdentity(workflow="evil.yml")))
 
     def _tampered(self, name: str, sidecar: SidecarJson, artifact: bytes | None = None) -> None:
-        case = Case(self._artifact(name, artifact or self.cases["good"].artifact.read_bytes()))
+        case = Case(self._artifact(name, artifact or WHEEL.content))
         case.sidecar.write_text(json.dumps(sidecar), encoding="utf-8")
-        _write_other_forms(case)
+        write_other_forms(case)
         self.cases[name] = case
 
     def _artifact(self, name: str, content: bytes) -> Path:
@@ -127,7 +129,12 @@ def sign(case: Case, trust_config: Path, token: str) -> None:
     """Sign with our signer, as the build hook does."""
     signer = Signer(load_trust(str(trust_config), trust_config.parent), lambda: Token.parse(token, "the judges"))
     write_sidecar(case.sidecar, signer.sign(read_artifact(case.artifact)))
-    _write_other_forms(case)
+    write_other_forms(case)
+
+
+def flipped(content: bytes) -> bytes:
+    """Flip a bit of a wheel: in the time of the first member, so that it is a sound archive still."""
+    return content[:10] + bytes([content[10] ^ 1]) + content[11:]
 
 
 def bundle_of(sidecar: SidecarJson) -> dict[str, Any]:
@@ -153,7 +160,8 @@ def provenance_of(*sidecars: SidecarJson) -> dict[str, Any]:
     return {"version": 1, "attestation_bundles": [{"publisher": publisher, "attestations": list(sidecars)}]}
 
 
-def _write_other_forms(case: Case) -> None:
+def write_other_forms(case: Case) -> None:
+    """Write the bundle and the provenance beside the sidecar."""
     sidecar = json.loads(case.sidecar.read_text(encoding="utf-8"))
     case.bundle.write_text(json.dumps(bundle_of(sidecar)), encoding="utf-8")
     case.provenance.write_text(json.dumps(provenance_of(sidecar)), encoding="utf-8")

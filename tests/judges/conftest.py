@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import os
 import re
 import time
 from contextlib import ExitStack
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from tests.judges.cases import Cases
     from tests.judges.real_sigstore import RealSigstore
+    from tests.judges.workshop import JudgedSandbox
 
 HERE = Path(__file__).parent
 REPORT = pytest.StashKey[Report]()
@@ -105,3 +107,22 @@ def cases(real: RealSigstore, tmp_path_factory: pytest.TempPathFactory) -> Cases
     from tests.judges.cases import Cases
 
     return Cases(real, tmp_path_factory.mktemp("cases"))
+
+
+@pytest.fixture(scope="session")
+def surroundings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Return an environment without traces of this machine, where builds get this very hatch-attest."""
+    from hatch_attest.rehearsal.distribution import make_wheel
+    from hatch_attest.rehearsal.surroundings import make_surroundings
+
+    directory = tmp_path_factory.mktemp("surroundings")
+    return make_surroundings(os.environ, directory, make_wheel(directory))
+
+
+@pytest.fixture
+def judged(real: RealSigstore, tmp_path: Path) -> Iterator[JudgedSandbox]:
+    """Start the sandbox's issuer and index beside the real Sigstore."""
+    from tests.judges.workshop import JudgedSandbox
+
+    with JudgedSandbox(tmp_path / "sandbox", real) as sandbox:
+        yield sandbox

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
+import json
 import os
 import pwd
 import shutil
@@ -17,12 +19,14 @@ from typing import TYPE_CHECKING, Any
 import requests
 
 from tests.judges import installs
+from tests.judges.cases import WHEEL
 from tests.judges.real_sigstore import free_ports
 from tests.judges.verifiers import as_production
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+    from tests.judges.cases import Case
     from tests.judges.real_sigstore import RealSigstore
 
 REQUIREMENTS = ("pulpcore==3.123.1", "pulp-python==3.36.4")
@@ -142,7 +146,7 @@ class Pulp:
         url = self.url + (path if path.startswith(prefix) else prefix + path)
         answer = requests.request(method, url, json=fields or None, auth=(USER, PASSWORD), timeout=60)
         answer.raise_for_status()
-        body: dict[str, Any] = answer.json()
+        body: dict[str, Any] = answer.json() if answer.content else {}
         return body
 
     def wait_for(self, task: str) -> dict[str, Any]:
@@ -151,12 +155,14 @@ class Pulp:
             time.sleep(0.05)
         return state
 
-    def wait_for_all(self) -> list[dict[str, Any]]:
-        """Wait until no task is left; return those that failed, in order."""
+    def failed_tasks(self) -> list[str]:
+        """Wait until no task is left; return why tasks failed, and forget them."""
         while self.api("GET", "/tasks/?state__in=waiting,running")["count"]:
             time.sleep(0.05)
-        failed: list[dict[str, Any]] = self.api("GET", "/tasks/?state=failed&ordering=pulp_created")["results"]
-        return failed
+        failed = self.api("GET", "/tasks/?state=failed&ordering=pulp_created")["results"]
+        for task in failed:
+            self.api("DELETE", task["pulp_href"])
+        return [str(task["error"]["description"]) for task in failed]
 
     def _start(self, name: str, env: dict[str, str], *arguments: str) -> None:
         with (self.directory / f"{name}.log").open("wb") as log:
@@ -198,6 +204,15 @@ class PulpIndex:
         self.upload_url = f"{pulp.url}/pypi/{name}/legacy/"
         self.simple_url = f"{pulp.url}/pypi/{name}/simple/"
         self._integrity_url = f"{pulp.url}/pypi/{name}/integrity"
+
+    def upload(self, case: Case) -> str:
+        """Upload an artifact with its attestation, as twine does; return the refusal, which may come in a task only."""
+        content = case.artifact.read_bytes()
+        form = dataclasses.replace(WHEEL, content=content).form()
+        form["attestations"] = json.dumps([json.loads(case.sidecar.read_text(encoding="utf-8"))])
+        files = {"content": (case.artifact.name, content)}
+        answer = requests.post(self.upload_url, form, files=files, auth=(USER, PASSWORD), timeout=60)
+        return "; ".join(self.pulp.failed_tasks()) if answer.ok else f"{answer.status_code}: {answer.text}"
 
     def provenance(self, project: str, version: str, file: str) -> dict[str, Any]:
         """Fetch the provenance of a file."""

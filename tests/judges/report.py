@@ -16,6 +16,7 @@ class Report:
     def __init__(self) -> None:
         self.missing: dict[str, str] = {}
         self.versions: dict[str, str] = {}
+        self.uploaders: dict[str, str] = {}
         self.figures: dict[str, str] = {}
         self.tables: dict[str, list[list[str]]] = {}
 
@@ -38,12 +39,18 @@ class Report:
             for row in table:
                 yield "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
             yield ""
-        for title, entries in (("versions", self.versions), ("figures", self.figures)):
+        for title, entries in (
+            ("uploaders", self.uploaders),
+            ("versions", self.versions),
+            ("figures", self.figures),
+        ):
             yield from _entries(title, entries)
         yield from _entries("not installed, so did not judge", self.missing or {"nothing": "every judge was there"})
 
 
 def _entries(title: str, entries: Mapping[str, str]) -> Iterator[str]:
+    if not entries:
+        return
     yield f"{title}:"
     for name, value in entries.items():
         yield f"  {name}: {value}"

@@ -62,7 +62,7 @@ def sandbox_case(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Case]:
     with Sandbox(tmp_path_factory.mktemp("sandbox")) as sandbox:
         write_parts(sandbox.directory, sandbox.trust_config())
         case = cases.Case(sandbox.directory / cases.NAME)
-        case.artifact.write_bytes(b"the bytes of a wheel")
+        case.artifact.write_bytes(cases.WHEEL.content)
         cases.sign(case, sandbox.directory / "trust_config.json", sandbox.issuer.token("sigstore"))
         yield case
 
