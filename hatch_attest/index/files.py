@@ -140,9 +140,9 @@ def _parse_list(answer: Answer, url: str) -> ProjectState:
     try:
         files = [_listed_file(entry, url) for entry in document["files"]]
     except (KeyError, TypeError, AttributeError) as error:
-        raise IndexFailure(
-            "index-list", cause="it is not the Simple API's JSON (PEP 691)", host=urlsplit(url).netloc, project=""
-        ) from error
+        place, project = urlsplit(url).netloc, url.rstrip("/").rpartition("/")[2]
+        cause = "it is not the Simple API's JSON (PEP 691)"
+        raise IndexFailure("index-list", cause=cause, host=place, project=project) from error
     return ProjectState({each.name: each for each in files})
 
 
