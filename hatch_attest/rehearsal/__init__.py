@@ -163,7 +163,7 @@ class _Rehearsal:
             consumer = Consumer(self._directory / "consumer", environ, sandbox.index.simple_url, self._report.relay)
             first = artifacts[0]
             wheels = any(each.kind == "wheel" for each in artifacts)
-            installed = consumer.install(first.project, first.version, wheels)
+            installed = consumer.install(first.project, first.version, wheels=wheels)
             if installed.digest not in {each.digest for each in artifacts}:
                 raise RehearsalError("rehearsal-other-bytes", name=installed.name)
             step.outcome = f"{installed.name}, byte for byte what was built"

@@ -13,7 +13,7 @@ from packaging.utils import InvalidSdistFilename, InvalidWheelFilename, parse_sd
 
 from hatch_attest.errors import RehearsalError
 from hatch_attest.rehearsal import processes
-from hatch_attest.rehearsal.judge import TRUSTED_ROOT_VARIABLE
+from hatch_attest.rehearsal.surroundings import user_directories
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 # The Simple API in JSON (PEP 691), which names each file's provenance (PEP 740).
 _SIMPLE_JSON = "application/vnd.pypi.simple.v1+json"
 _TIMEOUT = 30  # seconds, on loopback
+# Another index beside the one that is named could serve another file of that name.
+_OTHER_INDEXES = ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS", "PIP_CONSTRAINT")
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ class Consumer:
         self._index = index
         self._show = show
 
-    def install(self, project: str, version: Version, wheels: bool) -> Installed:  # noqa: FBT001
+    def install(self, project: str, version: Version, *, wheels: bool) -> Installed:
         """Install one version with pip into a fresh virtual environment, and nothing else with it.
 
         Its dependencies are not what is rehearsed, and would come from another index.
@@ -90,11 +92,10 @@ class Consumer:
         report = self._directory / "report.json"
         self._run(sys.executable, "-m", "virtualenv", "--quiet", "--no-periodic-update", str(environment))
         python = environment / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
-        what = [f"{project}=={version}", "--index-url", self._index] if wheels else [self._sdist_url(project, version)]
-        self._run(
-            str(python), "-m", "pip", "install", "--quiet", "--no-deps", "--report", str(report), *what,
-            isolated=wheels,
-        )  # fmt: skip
+        what = (f"{project}=={version}", "--index-url", self._index) if wheels else (self._sdist_url(project, version),)
+        environ = {name: value for name, value in self._environ.items() if not (wheels and name in _OTHER_INDEXES)}
+        command = (str(python), "-m", "pip", "install", "--quiet", "--no-deps", "--report", str(report), *what)
+        self._run(*command, environ=environ)
         (entry,) = json.loads(report.read_text(encoding="utf-8"))["install"]
         information = entry["download_info"]
         return Installed(
@@ -138,10 +139,9 @@ class Consumer:
         listed = [{"artifact": str(each.artifact), "provenance": str(each.provenance)} for each in served]
         cases.write_text(json.dumps(listed), encoding="utf-8")
         root.write_text(json.dumps(trusted_root), encoding="utf-8")
-        self._run(
-            sys.executable, "-m", "hatch_attest.rehearsal.judge", str(cases), str(verdicts),
-            extra={TRUSTED_ROOT_VARIABLE: str(root)},
-        )  # fmt: skip
+        private = self._directory / "judge"
+        command = (sys.executable, "-m", "hatch_attest.rehearsal.judge", *map(str, (cases, verdicts, root, private)))
+        self._run(*command, environ={**self._environ, **user_directories(private)})
         return [Verdict(**each) for each in json.loads(verdicts.read_text(encoding="utf-8"))]
 
     def tamper(self, served: Iterable[Served]) -> list[Served]:
@@ -157,15 +157,10 @@ class Consumer:
             tampered.append(Served(artifact, each.provenance, hashlib.sha256(content).hexdigest()))
         return tampered
 
-    def _run(self, *command: str, isolated: bool = True, extra: Mapping[str, str] | None = None) -> None:
-        environ = dict(self._environ)
-        if isolated:
-            # Another index beside the one that is named could serve another file of that name.
-            for name in ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS", "PIP_CONSTRAINT"):
-                environ.pop(name, None)
+    def _run(self, *command: str, environ: Mapping[str, str] | None = None) -> None:
         printed: list[str] = []
         status = processes.run(
-            command, directory=self._directory, environ={**environ, **(extra or {})}, show=printed.append
+            command, directory=self._directory, environ=environ or self._environ, show=printed.append
         )
         if status:
             for line in printed:

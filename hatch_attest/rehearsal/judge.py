@@ -1,39 +1,36 @@
 """The judge: a process of its own that asks the unmodified pypi_attestations library about a release's provenance.
 
-``python -m hatch_attest.rehearsal.judge CASES VERDICTS`` reads a JSON list of ``{"artifact", "provenance"}`` (paths),
-and writes a JSON list of ``{"holds", "publisher", "reason"}`` in the same order.
+``python -m hatch_attest.rehearsal.judge CASES VERDICTS ROOT DIRECTORY`` reads a JSON list of ``{"artifact",
+"provenance"}`` (paths) and writes a JSON list of ``{"holds", "publisher", "reason"}`` in the same order.
 
 ``Attestation.verify`` of that library knows Sigstore's public instances only, and offline takes their trusted root from
-sigstore's cache. In a rehearsal that cache is a private one, with the sandbox's trusted root in it.
+sigstore's cache. Here that cache is a private one, below DIRECTORY, with the trusted root ROOT in it.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import sys
 from pathlib import Path
 from typing import Any
 
-#: The path of the trusted root that this process believes in place of Sigstore's own.
-TRUSTED_ROOT_VARIABLE = "HATCH_ATTEST_REHEARSAL_TRUSTED_ROOT"
-
 
 def main() -> None:
     """Judge the cases of the file that the command line names."""
-    _believe(Path(os.environ[TRUSTED_ROOT_VARIABLE]))
-    cases = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
-    verdicts = [_judge(Path(case["artifact"]), Path(case["provenance"])) for case in cases]
-    Path(sys.argv[2]).write_text(json.dumps(verdicts), encoding="utf-8")
+    cases, verdicts, trusted_root, directory = map(Path, sys.argv[1:])
+    _believe(trusted_root, directory)
+    listed = json.loads(cases.read_text(encoding="utf-8"))
+    judged = [_judge(Path(case["artifact"]), Path(case["provenance"])) for case in listed]
+    verdicts.write_text(json.dumps(judged), encoding="utf-8")
 
 
-def _believe(trusted_root: Path) -> None:
-    """Put the trusted root where sigstore looks for that of its public instance; never into the user's own cache."""
+def _believe(trusted_root: Path, directory: Path) -> None:
+    """Put the trusted root where sigstore looks for that of its public instance; never into a user's own cache."""
     from sigstore._internal.tuf import DEFAULT_TUF_URL, _get_dirs
 
     _, targets = _get_dirs(DEFAULT_TUF_URL)
-    if Path(os.environ["XDG_CACHE_HOME"]) not in targets.parents and Path(os.environ["HOME"]) not in targets.parents:
-        sys.exit(f"sigstore's cache would be {targets}, which is not the rehearsal's; update platformdirs")
+    if directory not in targets.parents:
+        sys.exit(f"sigstore's cache would be {targets}, which is not the rehearsal's: update platformdirs")
     targets.mkdir(parents=True, exist_ok=True)
     (targets / "trusted_root.json").write_bytes(trusted_root.read_bytes())
 

@@ -75,7 +75,6 @@ def make_surroundings(environ: Mapping[str, str], directory: Path, wheel: Path) 
         wheel: the hatch-attest that builds get, in place of the package index's.
 
     """
-    home = directory / "home"
     for name in ("home", "tmp", "hatch/data", "hatch/cache", "cache", "data", "config", "state"):
         (directory / name).mkdir(parents=True)
     (directory / "hatch" / "config.toml").touch()
@@ -86,8 +85,6 @@ def make_surroundings(environ: Mapping[str, str], directory: Path, wheel: Path) 
         **scrub(environ),
         **_homes_of_tools(environ),
         **_way_to_the_index(environ),
-        "HOME": str(home),
-        "USERPROFILE": str(home),
         # `python -m hatch` may live in the user's own site-packages.
         "PYTHONUSERBASE": site.getuserbase(),
         "PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring",
@@ -95,7 +92,7 @@ def make_surroundings(environ: Mapping[str, str], directory: Path, wheel: Path) 
         "TMPDIR": str(directory / "tmp"),
         "TEMP": str(directory / "tmp"),
         "TMP": str(directory / "tmp"),
-        **_user_directories(directory),
+        **user_directories(directory),
         "HATCH_DATA_DIR": str(directory / "hatch" / "data"),
         "HATCH_CACHE_DIR": str(directory / "hatch" / "cache"),
         "HATCH_CONFIG": str(directory / "hatch" / "config.toml"),
@@ -112,16 +109,20 @@ def make_surroundings(environ: Mapping[str, str], directory: Path, wheel: Path) 
     }
 
 
-def _user_directories(directory: Path) -> dict[str, str]:
-    """Point platformdirs, which Hatch, virtualenv and sigstore ask, below ``directory`` on every platform."""
-    places = {"CACHE": "cache", "CONFIG": "config", "DATA": "data", "STATE": "state"}
-    local, roaming = str(directory / "data"), str(directory / "config")
+def user_directories(directory: Path) -> dict[str, str]:
+    """Point home and what platformdirs tells (Hatch, virtualenv, sigstore) below ``directory``, on every platform."""
+    home, cache, config, data, state = (str(directory / n) for n in ("home", "cache", "config", "data", "state"))
     return {
-        **{f"XDG_{name}_HOME": str(directory / place) for name, place in places.items()},
-        "LOCALAPPDATA": local,
-        "APPDATA": roaming,
-        "WIN_PD_OVERRIDE_LOCAL_APPDATA": local,
-        "WIN_PD_OVERRIDE_APPDATA": roaming,
+        "HOME": home,
+        "USERPROFILE": home,
+        "XDG_CACHE_HOME": cache,
+        "XDG_CONFIG_HOME": config,
+        "XDG_DATA_HOME": data,
+        "XDG_STATE_HOME": state,
+        "LOCALAPPDATA": data,
+        "APPDATA": config,
+        "WIN_PD_OVERRIDE_LOCAL_APPDATA": data,
+        "WIN_PD_OVERRIDE_APPDATA": config,
     }
 
 

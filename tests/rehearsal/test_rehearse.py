@@ -1,4 +1,4 @@
-"""A whole rehearsal, by the installed wheel: what it shows, what it proves, and what it leaves behind."""
+"""A whole rehearsal: what it shows, what it proves, and what it leaves behind."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ import pytest
 from tests.support import ROOT, Project
 
 _EXAMPLE = ROOT / "example-project"
+# The checkout's code, whose coverage is measured; two tests run the wheel's.
+_HERE = Path(sys.executable)
 _STEPS = ("copy", "sandbox", "build", "publish", "install", "verify", "tamper")
 
 
@@ -38,9 +40,9 @@ def environ(clean_environ: dict[str, str], tmp_path: Path) -> dict[str, str]:
 
 
 def rehearse(python: Path, project: Path, environ: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    """Run `hatch-attest rehearse PROJECT` from the installed wheel, away from the checkout."""
+    """Run `hatch-attest rehearse PROJECT` by a Python, away from the checkout."""
     return subprocess.run(
-        [python.with_name("hatch-attest"), "rehearse", str(project)],
+        [python, "-m", "hatch_attest", "rehearse", str(project)],
         cwd=environ["HOME"],
         env=environ,
         capture_output=True,
@@ -87,7 +89,7 @@ def test_the_example_is_released_on_the_sandbox_and_nothing_is_left(
     assert list(Path(environ["TMPDIR"]).iterdir()) == []
 
 
-def test_the_configured_publisher_is_played(installed: Path, environ: dict[str, str], tmp_path: Path) -> None:
+def test_the_configured_publisher_is_played(environ: dict[str, str], tmp_path: Path) -> None:
     """A rehearsal as somebody else would not see that the configuration and the Trusted Publisher disagree."""
     hook = (
         'enable-by-default = true\npublisher = {kind = "GitLab", repository = "group/sub/widget",'
@@ -95,32 +97,30 @@ def test_the_configured_publisher_is_played(installed: Path, environ: dict[str, 
     )
     project = Project(tmp_path / "project", hook)
 
-    result = rehearse(installed, project.root, environ)
+    result = rehearse(_HERE, project.root, environ)
 
     assert result.returncode == 0, result.stdout + result.stderr
     assert "as GitLab group/sub/widget .gitlab-ci.yml (environment release)" in result.stdout
 
 
 def test_what_is_not_signed_by_the_build_is_signed_when_it_is_published(
-    installed: Path, environ: dict[str, str], tmp_path: Path
+    environ: dict[str, str], tmp_path: Path
 ) -> None:
     """A project without the hook can be rehearsed: its publish job signs."""
     project = Project(tmp_path / "project", None)
 
-    result = rehearse(installed, project.root, environ)
+    result = rehearse(_HERE, project.root, environ)
 
     assert result.returncode == 0, result.stdout + result.stderr
     assert "2 artifacts, 0 signed" in result.stdout
 
 
-def test_a_build_that_fails_is_shown_and_ends_the_rehearsal(
-    installed: Path, environ: dict[str, str], tmp_path: Path
-) -> None:
+def test_a_build_that_fails_is_shown_and_ends_the_rehearsal(environ: dict[str, str], tmp_path: Path) -> None:
     """The exit status tells the truth, and the reason stands in what Hatch printed."""
     project = Project(tmp_path / "project", None, extra='[tool.hatch.build.hooks.custom]\npath = "hook.py"')
     (project.root / "hook.py").write_text("raise RuntimeError('this build cannot be')\n", encoding="utf-8")
 
-    result = rehearse(installed, project.root, environ)
+    result = rehearse(_HERE, project.root, environ)
 
     assert result.returncode == 1
     assert table(result.stdout)["build"] == "FAILED"
@@ -148,7 +148,7 @@ _HOOK = f"{_HATCHLING}[project]\nname = 'x'\n[tool.hatch.build.hooks.attest]\n"
     ids=["no project", "no backend", "another backend", "no name", "no TOML", "Google", "a misspelt key"],
 )
 def test_what_cannot_be_rehearsed_is_told_in_time(
-    text: str | None, words: str, installed: Path, environ: dict[str, str], tmp_path: Path
+    text: str | None, words: str, environ: dict[str, str], tmp_path: Path
 ) -> None:
     """Status 2: nothing was started, and the message says what to mend."""
     project = tmp_path / "project"
@@ -156,7 +156,7 @@ def test_what_cannot_be_rehearsed_is_told_in_time(
     if text is not None:
         (project / "pyproject.toml").write_text(text, encoding="utf-8")
 
-    result = rehearse(installed, project, environ)
+    result = rehearse(_HERE, project, environ)
 
     assert result.returncode == 2
     assert words in result.stderr
