@@ -119,7 +119,7 @@ class Job:
     def sign(self, *paths: Path) -> None:
         """Sign what has no sidecar, as `hatch-attest sign` does."""
         files = [str(path) for path in paths] or ["dist"]
-        with _environment(self.environ):
+        with environment(self.environ):
             run_sign(files, self.root, display=SilentDisplay(), environ=self.environ)
 
     def sidecar(self, path: Path, kind: str = "publish") -> Path:
@@ -196,7 +196,7 @@ class Job:
         return {file.filename: file.sha256 for file in self.sandbox.index.files(project)}
 
 
-class _environment:  # noqa: N801 - it reads as what it does
+class environment:  # noqa: N801 - it reads as what it does
     """Let this process have an environment: the `id` library and click read it from there."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
