@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -135,6 +135,13 @@ def sign(case: Case, trust_config: Path, token: str) -> None:
 def flipped(content: bytes) -> bytes:
     """Flip a bit of a wheel: in the time of the first member, so that it is a sound archive still."""
     return content[:10] + bytes([content[10] ^ 1]) + content[11:]
+
+
+def upload_form(case: Case) -> dict[str, str]:
+    """Return the fields of an upload with the attestation, as twine fills them in."""
+    sidecar = json.loads(case.sidecar.read_text(encoding="utf-8"))
+    form = replace(WHEEL, content=case.artifact.read_bytes()).form()
+    return {**form, "attestations": json.dumps([sidecar])}
 
 
 def bundle_of(sidecar: SidecarJson) -> dict[str, Any]:

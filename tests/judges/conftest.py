@@ -7,9 +7,10 @@ import json
 import os
 import re
 import time
+import uuid
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -17,9 +18,11 @@ from tests.judges import installs
 from tests.judges.report import Report
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    import subprocess
+    from collections.abc import Callable, Iterator, Mapping
 
     from tests.judges.cases import Cases
+    from tests.judges.pulp import Pulp, PulpIndex
     from tests.judges.real_sigstore import RealSigstore
     from tests.judges.workshop import JudgedSandbox
 
@@ -66,6 +69,18 @@ def judge(report: Report, name: str, install: Callable[[], Path]) -> Path:
         pytest.skip(f"{name}: {error}")
 
 
+def _memory(processes: Mapping[str, subprocess.Popen[Any]]) -> str:
+    """Say how much memory services hold, in all and each (Linux)."""
+    statuses = {name: Path(f"/proc/{process.pid}/status") for name, process in processes.items()}
+    if not all(status.exists() for status in statuses.values()):
+        return "not known"
+    resident = {
+        name: int(status.read_text(encoding="utf-8").partition("VmRSS:")[2].split()[0]) // 1024
+        for name, status in statuses.items()
+    }
+    return f"{sum(resident.values())} MB ({', '.join(f'{name} {size}' for name, size in resident.items())})"
+
+
 @pytest.fixture(scope="session")
 def programs(report: Report) -> Path:
     """Return the folder of the programs that are built from Go modules."""
@@ -96,9 +111,7 @@ def real(programs: Path, report: Report, tmp_path_factory: pytest.TempPathFactor
         with report.timed("starting the real Sigstore"):
             sigstore = stack.enter_context(RealSigstore(programs, tmp_path_factory.mktemp("sigstore")))
         yield sigstore
-        memory = sigstore.memory()
-        shares = ", ".join(f"{name} {megabytes}" for name, megabytes in memory.items())
-        report.figures["memory of the real Sigstore"] = f"{sum(memory.values())} MB ({shares})"
+        report.figures["memory of the real Sigstore"] = _memory(sigstore.processes)
 
 
 @pytest.fixture(scope="session")
@@ -126,3 +139,24 @@ def judged(real: RealSigstore, tmp_path: Path) -> Iterator[JudgedSandbox]:
 
     with JudgedSandbox(tmp_path / "sandbox", real) as sandbox:
         yield sandbox
+
+
+@pytest.fixture(scope="session")
+def pulp(real: RealSigstore, report: Report, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pulp]:
+    """Start Pulp, which trusts the real Sigstore's root."""
+    from tests.judges.pulp import REQUIREMENTS, Pulp, environment, template
+
+    venv = judge(report, "Pulp", environment)
+    archive = judge(report, "PostgreSQL and Pulp's tables", lambda: template(venv))
+    report.versions |= dict(requirement.split("==") for requirement in REQUIREMENTS)
+    with ExitStack() as stack:
+        with report.timed("starting Pulp"):
+            pulp = stack.enter_context(Pulp(venv, archive, real, tmp_path_factory.mktemp("pulp")))
+        yield pulp
+        report.figures["memory of Pulp, without its database"] = _memory(pulp.processes)
+
+
+@pytest.fixture
+def pulp_index(pulp: Pulp) -> PulpIndex:
+    """Make an index of the test's own."""
+    return pulp.index(f"index-{uuid.uuid4().hex[:8]}")

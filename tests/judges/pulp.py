@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import base64
-import dataclasses
-import json
 import os
 import pwd
 import shutil
@@ -19,14 +17,12 @@ from typing import TYPE_CHECKING, Any
 import requests
 
 from tests.judges import installs
-from tests.judges.cases import WHEEL
 from tests.judges.real_sigstore import free_ports
 from tests.judges.verifiers import as_production
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-    from tests.judges.cases import Case
     from tests.judges.real_sigstore import RealSigstore
 
 REQUIREMENTS = ("pulpcore==3.123.1", "pulp-python==3.36.4")
@@ -204,15 +200,6 @@ class PulpIndex:
         self.upload_url = f"{pulp.url}/pypi/{name}/legacy/"
         self.simple_url = f"{pulp.url}/pypi/{name}/simple/"
         self._integrity_url = f"{pulp.url}/pypi/{name}/integrity"
-
-    def upload(self, case: Case) -> str:
-        """Upload an artifact with its attestation, as twine does; return the refusal, which may come in a task only."""
-        content = case.artifact.read_bytes()
-        form = dataclasses.replace(WHEEL, content=content).form()
-        form["attestations"] = json.dumps([json.loads(case.sidecar.read_text(encoding="utf-8"))])
-        files = {"content": (case.artifact.name, content)}
-        answer = requests.post(self.upload_url, form, files=files, auth=(USER, PASSWORD), timeout=60)
-        return "; ".join(self.pulp.failed_tasks()) if answer.ok else f"{answer.status_code}: {answer.text}"
 
     def provenance(self, project: str, version: str, file: str) -> dict[str, Any]:
         """Fetch the provenance of a file."""

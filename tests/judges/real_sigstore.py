@@ -99,14 +99,6 @@ class RealSigstore:
         """The trust config, read by sigstore-python."""
         return ClientTrustConfig.from_json(self.trust_config.read_text(encoding="utf-8"))
 
-    def memory(self) -> dict[str, int]:
-        """Return the resident memory of each service, in MB (Linux)."""
-        statuses = {
-            name: Path(f"/proc/{process.pid}/status").read_text(encoding="utf-8")
-            for name, process in self.processes.items()
-        }
-        return {name: int(status.partition("VmRSS:")[2].split()[0]) // 1024 for name, status in statuses.items()}
-
     def _start(self, name: str, *arguments: str, **env: str) -> subprocess.Popen[str]:
         """Start a service with an empty environment; its log goes to a file of its name."""
         with (self.directory / f"{name}.log").open("w", encoding="utf-8") as log:

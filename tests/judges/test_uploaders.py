@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import ssl
 import sys
 from typing import TYPE_CHECKING
 
-import httpx
 import pytest
 
 if TYPE_CHECKING:
@@ -36,17 +34,6 @@ def project(tmp_path: Path, surroundings: dict[str, str], judged: JudgedSandbox)
     return Project.of(tmp_path / "project", {**surroundings, **judged.environment}, [sdist(), wheel()])
 
 
-def _minted_token(sandbox: JudgedSandbox) -> str:
-    """Exchange an identity for an upload token: the index takes attestations with no other."""
-    from hatch_attest.sandbox import AUDIENCE
-
-    base = sandbox.index.upload_url.removesuffix("legacy/")
-    context = ssl.create_default_context(cafile=sandbox.directory / "ca.pem")
-    with httpx.Client(trust_env=False, verify=context) as client:
-        answer = client.post(f"{base}_/oidc/mint-token", json={"token": sandbox.issuer.token(AUDIENCE)})
-    return str(answer.raise_for_status().json()["token"])
-
-
 def _assert_all_arrived(project: Project, sandbox: JudgedSandbox) -> None:
     from tests.judges.workshop import served
 
@@ -56,8 +43,10 @@ def _assert_all_arrived(project: Project, sandbox: JudgedSandbox) -> None:
 
 def test_twine_carries_our_sidecars(project: Project, judged: JudgedSandbox, report: Report) -> None:
     """Broken if users of `twine upload --attestations` cannot use what our hook wrote."""
+    from tests.judges.workshop import minted_token
+
     assert project.attest("sign", "dist").code == 0
-    project.environ |= {"TWINE_USERNAME": "__token__", "TWINE_PASSWORD": _minted_token(judged)}
+    project.environ |= {"TWINE_USERNAME": "__token__", "TWINE_PASSWORD": minted_token(judged)}
     for variable in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):  # requests prefers them to --cert
         project.environ.pop(variable, None)
     done = project.run(
@@ -72,8 +61,10 @@ def test_twine_carries_our_sidecars(project: Project, judged: JudgedSandbox, rep
 
 def test_uv_carries_our_sidecars(project: Project, judged: JudgedSandbox, report: Report) -> None:
     """Broken if users of `uv publish` cannot use what our hook wrote."""
+    from tests.judges.workshop import minted_token
+
     assert project.attest("sign", "dist").code == 0
-    project.environ |= {"UV_PUBLISH_TOKEN": _minted_token(judged), "SSL_CERT_FILE": str(judged.directory / "ca.pem")}
+    project.environ |= {"UV_PUBLISH_TOKEN": minted_token(judged), "SSL_CERT_FILE": str(judged.directory / "ca.pem")}
     done = project.run(
         *(sys.executable, "-m", "uv", "publish", "--trusted-publishing", "never"),
         *("--publish-url", judged.index.upload_url, "dist/*"),

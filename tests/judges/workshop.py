@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 import subprocess
 import sys
 import time
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from hatch_attest.sandbox import GitHubIdentity, Sandbox
+from hatch_attest.sandbox import AUDIENCE, GitHubIdentity, Sandbox
 from tests.sandbox.index_support import Artifact, sdist, wheel
 
 if TYPE_CHECKING:
@@ -125,6 +126,20 @@ class Project:
         with self.start(*command) as process:
             output, _ = process.communicate(timeout=300)
         return Done(process.returncode, output, time.monotonic() - start)
+
+
+def minted_token(sandbox: Sandbox) -> str:
+    """Exchange an identity for an upload token: the sandbox's index takes attestations with no other, as PyPI does."""
+    base = sandbox.index.upload_url.removesuffix("legacy/")
+    with secure_client(sandbox) as client:
+        answer = client.post(f"{base}_/oidc/mint-token", json={"token": sandbox.issuer.token(AUDIENCE)})
+    return str(answer.raise_for_status().json()["token"])
+
+
+def secure_client(sandbox: Sandbox) -> httpx.Client:
+    """Return a client that knows the sandbox's CA."""
+    context = ssl.create_default_context(cafile=sandbox.directory / "ca.pem")
+    return httpx.Client(trust_env=False, verify=context, timeout=30)
 
 
 def served(sandbox: Sandbox, project: str, version: str) -> dict[str, list[Any]]:
