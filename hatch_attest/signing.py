@@ -189,7 +189,8 @@ def _fulcio_words(error: BaseException) -> str:
     if response is None:
         return str(error) or "no reason given"
     try:
-        return f"{response.status_code}: {response.json()['message']}"
+        words = str(response.json()["message"])
+        return f"{response.status_code}: {' '.join(words.split())}"  # some of them come in several lines
     except (ValueError, KeyError, TypeError):
         return f"{response.status_code} {response.reason}"
 
