@@ -25,10 +25,14 @@ _LONGEST_WAIT = 5.0
 
 
 class Verdict(NamedTuple):
-    """What the index serves of one file, in words for the report; ``problem`` where it is not what was sent."""
+    """What the index serves of one file, in words for the report.
+
+    ``problem`` says what is not as it was sent; ``unserved`` that the index serves no attestations at all.
+    """
 
     words: str
     problem: str = ""
+    unserved: bool = False
 
 
 class Sent(NamedTuple):
@@ -105,7 +109,7 @@ class Prover:
         if served.status == _FORBIDDEN:
             return Verdict(f"does not serve attestations now ({served.message})")
         if served.status == _NOT_FOUND and not (self._lists_provenance or self._endpoints.is_pypi):
-            return Verdict("serves no attestations: it has no Integrity API, or keeps none")
+            return Verdict("serves no attestations", unserved=True)
         if served.status != _OK:
             return Verdict("no provenance", f"the index serves no attestations of it ({served.message})")
         if not _equal(served.attestations, sent):

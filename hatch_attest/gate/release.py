@@ -199,11 +199,16 @@ class Release:
             Sent(each.artifact, [one.attestation for one in each.verified] if plan.attached else [])
             for each in plan.evidences
         ]
-        problems = []
-        for line, verdict in zip(self.report.files, prover.prove(sent), strict=True):
+        verdicts = prover.prove(sent)
+        for line, verdict in zip(self.report.files, verdicts, strict=True):
             line.proof = verdict.words
-            if verdict.problem:
-                problems.append(f"{line.name}: {verdict.problem}")
+        if unserved := sum(verdict.unserved for verdict in verdicts):
+            self._warn(
+                f"the index serves no attestations of {unserved} file{'s' * (unserved > 1)}: it has no Integrity API, or "
+                "keeps none"
+            )
+        lines = zip(self.report.files, verdicts, strict=True)
+        problems = [f"{line.name}: {verdict.problem}" for line, verdict in lines if verdict.problem]
         if plan.expected is not None and plan.attached and plan.trust is not None and plan.trust.name == PRODUCTION:
             artifact = plan.evidences[0].artifact
             self.report.commands = consumer_commands(artifact, plan.expected, plan.place.endpoints)
