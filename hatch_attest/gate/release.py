@@ -204,8 +204,8 @@ class Release:
             line.proof = verdict.words
         if unserved := sum(verdict.unserved for verdict in verdicts):
             self._warn(
-                f"the index serves no attestations of {unserved} file{'s' * (unserved > 1)}: it has no Integrity API, or "
-                "keeps none"
+                f"the index serves no attestations of {unserved} file{'s' * (unserved > 1)}: it has no Integrity API, "
+                "or keeps none"
             )
         lines = zip(self.report.files, verdicts, strict=True)
         problems = [f"{line.name}: {verdict.problem}" for line, verdict in lines if verdict.problem]
