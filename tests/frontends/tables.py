@@ -15,13 +15,11 @@ if TYPE_CHECKING:
 
 CONSUMERS = "Consumers"
 RELEASES = "Releases"
-AROUND = "Around the build"
 
 _EVIDENCE = ("requested (issuer, authority, log)", "written", "installed to build", "held", "remark")
 COLUMNS = {
     CONSUMERS: ("front end", "layout", *_EVIDENCE),
     RELEASES: ("front end", "layout", "opted in", "named", *_EVIDENCE),
-    AROUND: ("case", *_EVIDENCE),
 }
 
 
