@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import io
-import os
 import signal
 import sys
 import tempfile
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from types import FrameType
 
-    from hatch_attest.sandbox import Sandbox
 
 HELD, FAILED, USAGE = 0, 1, 2
 _SIGNALLED = 128  # a shell's way to say that a signal, whose number is added, ended a program
@@ -115,58 +113,22 @@ def _rehearse(parsed: argparse.Namespace) -> int:
 
 
 def _sandbox(parsed: argparse.Namespace) -> int:
-    from hatch_attest.rehearsal import processes
-    from hatch_attest.rehearsal.surroundings import without_identities
+    from hatch_attest.rehearsal.serving import run_in, serve
     from hatch_attest.sandbox import Sandbox
 
     with ExitStack() as stack:
         directory = parsed.directory or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hatch-attest-")))
         sandbox = stack.enter_context(Sandbox(directory))
-        playing = _play_project(sandbox)
         if parsed.run:
             # Ctrl-C is for the command, which the terminal sends it to as well. (Not SIG_IGN: that would be inherited.)
             signal.signal(signal.SIGINT, lambda *_: None)
-            environ = {**without_identities(os.environ), **sandbox.environment}
-            status = processes.run_attached(parsed.run, environ)
+            status = run_in(sandbox, parsed.run)
             return status if status >= 0 else _SIGNALLED - status
         try:
-            _print_sandbox(sandbox, playing)
-            while not threading.Event().wait(1):  # without a limit, Windows would not let Ctrl-C through
-                pass
-        except _Ended:
-            pass
-    return HELD
-
-
-def _play_project(sandbox: Sandbox) -> str:
-    """Play the publisher of the project in the current directory, and register it with the index; say so."""
-    from hatch_attest.rehearsal.subject import read_subject
-
-    try:
-        subject = read_subject(Path.cwd())
-    except AttestError as error:
-        return f"The current directory is no project to publish ({error.what}): the index knows no Trusted Publisher."
-    sandbox.issuer.identity = subject.identity(publishing=True)
-    sandbox.index.add_publisher(subject.name, **subject.publisher.as_json())
-    return f"It plays {subject.publisher}, the Trusted Publisher of {subject.name} on its index."
-
-
-def _print_sandbox(sandbox: Sandbox, playing: str) -> None:
-    directory = sandbox.directory
-    powershell = (
-        f'(Get-Content "{directory / "environment.json"}" | ConvertFrom-Json).PSObject.Properties | '
-        'ForEach-Object { Set-Item "env:$($_.Name)" $_.Value }'
-    )
-    lines = (
-        f"A Sigstore, an OIDC issuer and a package index run on 127.0.0.1; their files are in {directory}.",
-        playing,
-        "In another terminal, set its environment and release as in CI (`hatch build`, `hatch publish -p attest`):",
-        f"  sh:         . '{directory / 'environment.sh'}'",
-        f"  PowerShell: {powershell}",
-        f"Install from it: pip install --index-url {sandbox.index.simple_url} PROJECT",
-        "Ctrl-C ends it.",
-    )
-    print("\n".join(lines), flush=True)  # noqa: T201 - the output of a command
+            serve(sandbox)
+        except _Ended:  # which is how it is meant to end
+            return HELD
+    raise AssertionError  # pragma: no cover - it serves until it is ended
 
 
 _COMMANDS = {

@@ -40,7 +40,7 @@ def command(*arguments: str, cwd: Path, environ: dict[str, str], **more: Any) ->
 def build(root: Path, environ: dict[str, str]) -> Project:
     """A built, unsigned project that releases as octo-org/widget."""
     publisher = 'publisher = {kind = "GitHub", repository = "octo-org/widget", workflow = "release.yml"}'
-    project = Project(root, publisher)
+    project = Project(root, f'{publisher}\ndependencies = ["hatch-attest[sign]"]')
     project.hatchling(environ={**environ, "HATCH_BUILD_NO_HOOKS": "true"})
     return project
 
@@ -199,6 +199,18 @@ def test_the_sandbox_runs_a_command_in_its_environment_and_ends_with_its_status(
 
     assert result.stdout.splitlines() == ["octo-org/widget", "None", "True"]
     assert result.returncode == 7
+
+
+def test_a_whole_release_can_be_made_in_the_sandbox(project: Project, clean_environ: dict[str, str]) -> None:
+    """Both halves by hand, in a shell that the sandbox started: the publisher is that of the project."""
+    script = "import subprocess, sys; sys.exit(any(subprocess.call(c.split()) for c in sys.argv[1:]))"
+    commands = ("hatch build", "hatch publish -p attest -n")
+    environ = {**clean_environ, "HATCH_DATA_DIR": str(project.root.parent / "hatch")}
+
+    result = command("sandbox", "--", sys.executable, "-c", script, *commands, cwd=project.root, environ=environ)
+
+    assert result.returncode == cli.HELD, result.stdout + result.stderr
+    assert "2 uploaded" in result.stdout + result.stderr
 
 
 def test_a_command_of_the_sandbox_that_is_not_there_is_named(tmp_path: Path, clean_environ: dict[str, str]) -> None:

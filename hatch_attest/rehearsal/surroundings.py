@@ -78,9 +78,6 @@ def make_surroundings(environ: Mapping[str, str], directory: Path, wheel: Path) 
     for name in ("home", "tmp", "hatch/data", "hatch/cache", "cache", "data", "config", "state"):
         (directory / name).mkdir(parents=True)
     (directory / "hatch" / "config.toml").touch()
-    # As a URL: pip and uv take a list here, divided by white space, which a path may hold.
-    constraint = directory / "constraints.txt"
-    constraint.write_text(f"hatch-attest @ {wheel.as_uri()}\n", encoding="utf-8")
     return {
         **scrub(environ),
         **_homes_of_tools(environ),
@@ -93,20 +90,26 @@ def make_surroundings(environ: Mapping[str, str], directory: Path, wheel: Path) 
         "TEMP": str(directory / "tmp"),
         "TMP": str(directory / "tmp"),
         **user_directories(directory),
+        **constrain(directory, wheel),
         "HATCH_DATA_DIR": str(directory / "hatch" / "data"),
         "HATCH_CACHE_DIR": str(directory / "hatch" / "cache"),
         "HATCH_CONFIG": str(directory / "hatch" / "config.toml"),
         "PIP_CONFIG_FILE": os.devnull,
-        "PIP_CONSTRAINT": constraint.as_uri(),
-        "PIP_BUILD_CONSTRAINT": constraint.as_uri(),
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
         "PIP_NO_INPUT": "1",
         "PIP_CACHE_DIR": str(directory / "cache" / "pip"),
         "UV_CACHE_DIR": str(directory / "cache" / "uv"),
-        "UV_CONSTRAINT": constraint.as_uri(),
-        "UV_BUILD_CONSTRAINT": constraint.as_uri(),
         "UV_PYTHON_DOWNLOADS": "never",
     }
+
+
+def constrain(directory: Path, wheel: Path) -> dict[str, str]:
+    """Return what makes pip and uv take ``wheel`` wherever hatch-attest is asked for; the extras stay as asked."""
+    constraint = directory / "constraints.txt"
+    constraint.write_text(f"hatch-attest @ {wheel.as_uri()}\n", encoding="utf-8")
+    # A URL: pip and uv take a list here, divided by white space, which a path may hold.
+    names = ("PIP_CONSTRAINT", "PIP_BUILD_CONSTRAINT", "UV_CONSTRAINT", "UV_BUILD_CONSTRAINT")
+    return dict.fromkeys(names, constraint.as_uri())
 
 
 def user_directories(directory: Path) -> dict[str, str]:
