@@ -77,8 +77,12 @@ def load_trust(name: str, root: Path, *, offline: bool = False) -> Trust:
         TrustError: it cannot be had, is not of that form, names no Rekor v1, or would send tokens over plain http.
 
     """
-    known = name in PUBLIC_INSTANCES or "://" in name
-    return _check(name, _fetch(name, offline=offline) if known else _read(name, root / name))
+    return _check(name, _read(name, root / name) if is_file(name) else _fetch(name, offline=offline))
+
+
+def is_file(name: str) -> bool:
+    """Say whether the instance is named by a file, whose trust is loaded without any request."""
+    return name not in PUBLIC_INSTANCES and "://" not in name
 
 
 def is_loopback(url: str) -> bool:

@@ -12,12 +12,17 @@ from hatch_attest.gate.forecast import forecast
 from hatch_attest.gate.holding import hold
 from hatch_attest.gate.passage import ByTrustedPublishing, Choice, Passage
 from hatch_attest.gate.plan import Plan, load_fitting_trust
-from hatch_attest.gate.policy import check_publisher_claims, describe_claims, supports_attestations
+from hatch_attest.gate.policy import (
+    check_instance,
+    check_publisher_claims,
+    describe_claims,
+    supports_attestations,
+)
 from hatch_attest.gate.proof import Prover, Sent, consumer_commands
 from hatch_attest.gate.request import Place, Request, find_place
 from hatch_attest.index.upload import Uploader, attach
 from hatch_attest.report import Report, file_line
-from hatch_attest.trust import PRODUCTION
+from hatch_attest.trust import PRODUCTION, is_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -27,6 +32,7 @@ if TYPE_CHECKING:
     from hatch_attest.gate.holding import Held
     from hatch_attest.options import TrustedPublisher
     from hatch_attest.report import FileLine
+    from hatch_attest.trust import Trust
 
 DEFAULT_DIRECTORY = "dist"
 
@@ -78,7 +84,7 @@ class Release:
 
     def _prove(self, held: Sequence[Held], place: Place) -> Plan:
         """Check all that can be known beforehand, first what takes no request."""
-        trust = load_fitting_trust(self._request, place) if self._mode == "always" else None
+        trust = self._trust_at_hand(place) if self._mode == "always" else None
         passage = Choice(self._request, place).make()
         if not passage.trusted_publishing and not place.endpoints.is_pypi:
             place.transport.log_in(*passage.login())
@@ -92,6 +98,12 @@ class Release:
         self._note_attestations(plan)
         self._forecast(plan)
         return plan
+
+    def _trust_at_hand(self, place: Place) -> Trust | None:
+        """Check the Sigstore instance against the index, as far as that takes no request."""
+        name = self._request.hook.sigstore
+        check_instance(name, place.endpoints)
+        return load_fitting_trust(self._request, place) if is_file(name) else None
 
     def _decide_attachment(self, passage: Passage, place: Place) -> bool:
         """Say whether attestations go along. What is left out is always said; `always` never leaves out."""

@@ -126,6 +126,20 @@ def _(job: Job) -> list[str]:
     return ["--auth", job.sandbox.index.add_token()]
 
 
+@refused("an API token for PyPI", "attestations-need-trusted-publishing", "upload.pypi.org", "attestations = 'auto'")
+def _(job: Job) -> list[str]:
+    job.add_release()
+    job.play({})
+    return ["--auth", "pypi-AgEIcHlwaS5vcmcCJDAw"]
+
+
+@refused("an API token for PyPI, of `.pypirc`", "attestations-need-trusted-publishing", ".pypirc, [pypi]")
+def _(job: Job) -> None:
+    job.add_release()
+    job.play({})
+    job.home.joinpath(".pypirc").write_text("[pypi]\nusername = __token__\npassword = pypi-AgEI\n", encoding="utf-8")
+
+
 @accepted("`auto`: an API token, and the attestations are left out", "attestations are left out", signed=0)
 def _(job: Job) -> list[str]:
     signed_release(job)
