@@ -37,7 +37,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Canned]:
 
 
 @pytest.fixture
-def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+def patience(server: Canned, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ARG001 - after it
     """All the time that an index may need; it ends as soon as everything is proven."""
     monkeypatch.setattr("hatch_attest.gate.proof.PATIENCE", 60.0)
 
