@@ -156,15 +156,16 @@ class AttestBuildHook(BuildHookInterface[Any]):
         """Check for what signing takes, without a request.
 
         Raises:
-            Unsigned: the libraries are absent, or no identity is at hand.
+            Unsigned: no identity is at hand, or the libraries are absent.
 
         """
+        # First: without an identity, dependencies() has not asked for the libraries.
+        if not is_at_hand(os.environ):
+            raise Unsigned(why_not_at_hand(os.environ), _LATER)
         absent = [module for module in _SIGNING_MODULES if find_spec(module) is None]
         if absent:
             reason = f"the signing libraries are absent ({', '.join(absent)})"
             raise Unsigned(reason, f"put dependencies = [{SIGNING_EXTRA!r}] into {self._table_path()}")
-        if not is_at_hand(os.environ):
-            raise Unsigned(why_not_at_hand(os.environ), _LATER)
 
     def _sign(self, path: Path, options: HookOptions) -> None:
         self._check_means()
