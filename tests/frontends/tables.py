@@ -73,7 +73,7 @@ def _written(sidecars: list[str]) -> str:
 
 def _installed(outcome: Outcome, machine: Machine) -> str:
     if not outcome.built:
-        return "nothing was built"
+        return "no build was seen"
     beyond = outcome.installed - machine.light
     signing = beyond & SIGNING
     ours = ["hatch-attest"] if "hatch-attest" in beyond else []

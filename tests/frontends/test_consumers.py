@@ -335,3 +335,22 @@ def test_who_opts_in_without_a_release_installs_and_signs_nothing(
     assert bool(outcome.installed & SIGNING) is signing
     assert outcome.requests == (0, 0, 0)
     assert outcome.sidecars == []
+
+
+@pytest.mark.parametrize("consume", [pip_install, uv_pip_install], ids=["pip install .", "uv pip install ."])
+def test_a_table_of_a_target_that_drops_the_opt_in_fails_consumers(
+    row: Row, record: Recorder, consume: Consumer, request: pytest.FixtureRequest
+) -> None:
+    """It cannot be so, and it is not ours to change: the README warns of it, and this is what it says there."""
+    table = '[tool.hatch.build.targets.wheel.hooks.attest]\nsign = "auto"\n'
+    project = Project(row.directory / "my prøject", RECOMMENDED, extra=table)
+    with pytest.raises(AssertionError, match="Unknown build hook: attest"):
+        consume(row, project)
+    outcome = row.outcome(project)
+    label = f"{request.node.callspec.id}, a target's own table"
+    reason = (
+        "fails, `Unknown build hook`: hatchling puts the target's table in place of the one with `enable-by-default`"
+    )
+    record(CONSUMERS, outcome, front_end=label, layout=RECOMMENDED, remark=reason)
+    assert outcome.requests == (0, 0, 0)
+    assert "hatch-attest" not in outcome.asked

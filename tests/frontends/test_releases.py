@@ -203,3 +203,72 @@ def test_a_release_has_the_sidecars_that_the_rules_give(
         assert "octo-org/widget" in str(
             verifier.verify(read_attestation(sidecar_path(path)), read_artifact(path)).signer
         )
+
+
+# --- `hatch build` where nothing is signed -------------------------------------------------------------------------
+
+NO_IDENTITY = {"ACTIONS_ID_TOKEN_REQUEST_URL": "", "ACTIONS_ID_TOKEN_REQUEST_TOKEN": ""}
+UNSIGNED = (
+    "is left unsigned: no identity is set up in this GitHub Actions job: give the job `permissions: id-token: write`"
+)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize(
+    ("arguments", "environ", "artifacts", "lines", "reason"),
+    [
+        pytest.param([], NO_IDENTITY, {SDIST, WHEEL}, 2, "no identity is at hand", id="no identity"),
+        pytest.param(["--hooks-only"], {}, set(), 0, "no artifact is built", id="--hooks-only"),
+        pytest.param(["--no-hooks"], {}, {SDIST, WHEEL}, 0, "no hook runs, the probe neither", id="--no-hooks"),
+        pytest.param(
+            [],
+            {"HATCH_BUILD_NO_HOOKS": "true"},
+            {SDIST, WHEEL},
+            0,
+            "no hook runs, the probe neither",
+            id="HATCH_BUILD_NO_HOOKS",
+        ),
+    ],
+)
+def test_hatch_build_signs_nothing_and_says_so_where_the_hook_ran(
+    row: Row,
+    record: Recorder,
+    layout: str,
+    arguments: list[str],
+    environ: dict[str, str],
+    artifacts: set[str],
+    lines: int,
+    reason: str,
+    request: pytest.FixtureRequest,
+) -> None:
+    """Nobody shall wonder where the sidecars are."""
+    project = Project(row.directory / "my prøject", layout)
+    row.run("hatch", "build", *arguments, cwd=project.root, environ=environ)
+    outcome = row.outcome(project)
+    label = f"hatch build, {request.node.callspec.id.removesuffix(f'-{layout}')}"
+    record(RELEASES, outcome, front_end=label, layout=layout, opted_in="no", named="no", remark=reason)
+    assert {path.name for path in project.dist.iterdir()} == artifacts
+    assert outcome.requests == (0, 0, 0)
+    assert outcome.output.count(UNSIGNED) == lines
+    if layout == PLAIN and environ:
+        assert not outcome.installed & SIGNING
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_hatch_build_takes_the_sidecars_of_what_it_replaces_with_it(row: Row, record: Recorder, layout: str) -> None:
+    """A sidecar beside other bytes looks like tampering, and stops the release."""
+    project = Project(row.directory / "my prøject", layout)
+    row.run("hatch", "build", cwd=project.root)
+    (project.root / "widget" / "__init__.py").write_text("def main() -> None: ...  # changed\n", encoding="utf-8")
+    row.begin()
+    row.run("hatch", "build", cwd=project.root, environ=NO_IDENTITY)
+    outcome = row.outcome(project)
+    label = "hatch build again, changed, no identity"
+    record(
+        RELEASES, outcome, front_end=label, layout=layout, opted_in="no", named="no", remark="the old ones are removed"
+    )
+    assert {path.name for path in project.dist.iterdir()} == {SDIST, WHEEL}
+    assert outcome.requests == (0, 0, 0)
+    for name in (SDIST, WHEEL):
+        assert f"attest: removed {name}.publish.attestation: the artifact was built anew" in outcome.output
+        assert f"attest: {name} {UNSIGNED}" in outcome.output
