@@ -315,6 +315,18 @@ CATALOGUE: dict[str, Failure] = {
         "The index has {name}, and does not say with which SHA-256",
         "Compare by hand, and leave it out if it is the same.",
     ),
+    "second-sdist": Failure(
+        "{name} would be a second sdist of its release, beside {other}; PyPI takes one", "Leave one of them out."
+    ),
+    "local-version": Failure(
+        "{name} has a local version, which {host} does not take", "Build it from a tagged commit, or set the version."
+    ),
+    "linux-wheel": Failure(
+        "{name} is for an unspecified Linux, which {host} does not take", "Repair it with auditwheel, then sign it."
+    ),
+    "password-pypi": Failure(
+        "{host} takes no passwords", "Set up Trusted Publishing, or use an API token (user __token__)."
+    ),
     # gate/: afterwards
     "proof": Failure(
         "What {host} serves is not what was sent", "Look at the project's page there; report it to whoever runs it."

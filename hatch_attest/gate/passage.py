@@ -37,9 +37,10 @@ class ByPassword:
     def __init__(self, credentials: Credentials) -> None:
         self._credentials = credentials
         self.place = credentials.place
+        self.is_api_token = credentials.is_api_token
 
     def __str__(self) -> str:
-        kind = "an API token" if self._credentials.is_api_token else f"the password of {self._credentials.user}"
+        kind = "an API token" if self.is_api_token else f"the password of {self._credentials.user}"
         return f"{kind} ({self.place})"
 
     def login(self) -> tuple[str, str]:
@@ -136,8 +137,9 @@ class Choice:
         given = given_credentials(options.user, options.auth)
         if given is not None and "auth" in options.given:
             return ByPassword(given)
-        # A user that was given for this run wants to be asked for a password, not an exchange.
-        if "user" not in options.given and (passage := self._trusted_publishing()) is not None:
+        # A user who was given for this run has a password; an exchange's user is the one of tokens.
+        has_password = "user" in options.given and options.user != TOKEN_USER
+        if not has_password and (passage := self._trusted_publishing()) is not None:
             return passage
         found = given or stored_credentials(self._place.repository, options.user)
         return ByPassword(found or self._asked())

@@ -17,7 +17,7 @@ from hatch_attest.gate.evidence import (
 )
 from hatch_attest.gate.policy import check_instance, check_trust
 from hatch_attest.gate.signers import find_signer
-from hatch_attest.gate.standing import is_there, read_standing
+from hatch_attest.gate.standing import check_sdists, is_there, read_standing
 from hatch_attest.index.upload import prepare
 from hatch_attest.sidecars import Predicate, find_sidecars
 from hatch_attest.trust import Trust, load_trust
@@ -100,6 +100,7 @@ class Plan:
             self._load_trust()
         self.evidences = [self._read_one(each) for each in held]
         self.standing = read_standing((each.artifact for each in held), self.place.reader)
+        check_sdists((each.artifact for each in held), self.standing)
         self.there = [each for each in self.evidences if is_there(each.artifact, self.standing)]
         self.packages = {each.artifact.name: prepare(each.artifact, each.held.copy) for each in self.pending}
         if self.attached:

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from packaging.utils import parse_wheel_filename
+
+from hatch_attest.artifacts import printable
 from hatch_attest.errors import GateError
 from hatch_attest.provenance import GITHUB_ISSUER, identity_of_claims, publisher_of_claims
 from hatch_attest.trust import PRODUCTION
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
+    from hatch_attest.artifacts import Artifact
     from hatch_attest.index.endpoints import Endpoints
     from hatch_attest.options import TrustedPublisher
     from hatch_attest.provenance import SignerIdentity
     from hatch_attest.trust import Trust
 
 
+# The Linux wheels without a policy that PyPI takes all the same (warehouse/forklift/legacy.py).
+_LINUX_PLATFORMS = ("linux_armv6l", "linux_armv7l")
 # Trusted Publishers of PyPI's, for which it takes no attestations (warehouse/oidc/models/circleci.py).
 _WITHOUT_ATTESTATIONS = ("https://oidc.circleci.com",)
 
@@ -41,6 +47,24 @@ def check_trust(trust: Trust, endpoints: Endpoints) -> None:
     """
     if trust.loopback and not endpoints.loopback:
         raise GateError("trust-loopback", host=endpoints.host, name=trust.name)
+
+
+def check_artifacts(artifacts: Iterable[Artifact], endpoints: Endpoints) -> None:
+    """Check what PyPI would refuse of an artifact by its name alone, perhaps after it has taken others of the release.
+
+    Raises:
+        GateError: a local version (PEP 440), or a wheel for a Linux of no known kind (PEP 513 and after).
+
+    """
+    if not endpoints.is_pypi:
+        return
+    for artifact in artifacts:
+        if artifact.version.local:
+            raise GateError("local-version", name=printable(artifact.name), host=endpoints.host)
+        if artifact.kind == "wheel":
+            platforms = {tag.platform for tag in parse_wheel_filename(artifact.name)[3]}
+            if any(each.startswith("linux_") and each not in _LINUX_PLATFORMS for each in platforms):
+                raise GateError("linux-wheel", name=printable(artifact.name), host=endpoints.host)
 
 
 def check_publisher_claims(

@@ -10,9 +10,10 @@ from hatch_attest.errors import ArtifactError, AttestError, GateError
 from hatch_attest.gate.delivery import Delivery
 from hatch_attest.gate.forecast import forecast
 from hatch_attest.gate.holding import hold
-from hatch_attest.gate.passage import ByTrustedPublishing, Choice, Passage
+from hatch_attest.gate.passage import ByPassword, ByTrustedPublishing, Choice, Passage
 from hatch_attest.gate.plan import Plan, load_fitting_trust
 from hatch_attest.gate.policy import (
+    check_artifacts,
     check_instance,
     check_publisher_claims,
     describe_claims,
@@ -70,6 +71,7 @@ class Release:
             raise ArtifactError("artifact-none")
         with closing(place.transport), hold(collection.artifacts) as held:
             self.report.files = [file_line(each.artifact) for each in held]
+            check_artifacts((each.artifact for each in held), place.endpoints)
             plan = self._prove(held, place)
             if self._request.options.dry_run:
                 self._foretell(plan)
@@ -88,6 +90,8 @@ class Release:
         passage = Choice(self._request, place).make()
         if not passage.trusted_publishing and not place.endpoints.is_pypi:
             place.transport.log_in(*passage.login())
+        if isinstance(passage, ByPassword) and place.endpoints.is_pypi and not passage.is_api_token:
+            raise GateError("password-pypi", host=place.endpoints.host)
         self.report.credentials = str(passage)
         attached = self._decide_attachment(passage, place)
         expected = self._expected(passage, place, attached=attached)

@@ -241,6 +241,13 @@ def _(job: Job) -> None:
     job.add(sdist(), wheel(METADATA=b"Metadata-Version: 2.1\nName: widget\nVersion: one\n"))
 
 
+@refused("two sdists of one release", "second-sdist", "Widget-1.0.tar.gz")
+def _(job: Job) -> None:
+    path = signed_release(job)[0]
+    shutil.copy(path, job.dist / "Widget-1.0.tar.gz")
+    job.sign()
+
+
 @accepted("what was signed in the build job is published as it is", signed=0)
 def _(job: Job) -> None:
     signed_release(job)

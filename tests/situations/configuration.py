@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tests.sandbox.index_support import sdist, wheel
 from tests.situations.artifacts import signed_release
 from tests.situations.situations import accepted, refused
 
@@ -138,6 +139,32 @@ def _(job: Job) -> None:
     job.add_release()
     job.play({})
     job.home.joinpath(".pypirc").write_text("[pypi]\nusername = __token__\npassword = pypi-AgEI\n", encoding="utf-8")
+
+
+@refused("a password for PyPI", "password-pypi", "Trusted Publishing")
+def _(job: Job) -> list[str]:
+    job.add_release()
+    job.play({})
+    return ["--user", "me", "--auth", "hunter2", "-o", "attestations=never"]
+
+
+@refused("a wheel for an unspecified Linux, for PyPI", "linux-wheel", "auditwheel")
+def _(job: Job) -> None:
+    job.add(sdist(), wheel(tag="cp312-cp312-linux_x86_64"))
+    job.play({})
+
+
+@refused("a local version, for TestPyPI", "local-version", "test.pypi.org")
+def _(job: Job) -> list[str]:
+    job.add(wheel(version="1.0+dirty"))
+    job.play({})
+    return ["-r", "test"]
+
+
+@accepted("the variables of a token that is not set, and Trusted Publishing", signed=2)
+def _(job: Job) -> None:
+    job.add_release()
+    job.environ |= {"HATCH_INDEX_USER": "__token__", "HATCH_INDEX_AUTH": ""}
 
 
 @accepted("`auto`: an API token, and the attestations are left out", "attestations are left out", signed=0)

@@ -99,6 +99,15 @@ def _(job: Job) -> None:
     job.add(sdist(), wheel(RECORD=b"widget/__init__.py,,\nwidget-1.0.dist-info/RECORD,,\n\n"))
 
 
+@refused("the index has another sdist of this release", "second-sdist", "widget-1.0.tar.gz")
+def _(job: Job) -> None:
+    path = job.add_release()[0]
+    assert job.publish().code == 0
+    for each in job.dist.iterdir():
+        each.unlink()
+    path.with_name("Widget-1.0.tar.gz").write_bytes(sdist().content)
+
+
 @accepted("all files are there already", "2 there already", signed=0)
 def _(job: Job) -> None:
     job.add_release()
