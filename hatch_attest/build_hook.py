@@ -14,9 +14,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 from hatch_attest.artifacts import EXTENSIONS, Artifact, digest_file, kind_of, printable, read_artifact
 from hatch_attest.errors import AttestError, SigningError
 from hatch_attest.identity import identity_token, is_at_hand, why_not_at_hand
-from hatch_attest.options import HookOptions, parse_hook_options
 from hatch_attest.permission import Build, Permission, may_need_signing_libraries, may_sign
-from hatch_attest.provenance import SignerIdentity, identity_of_claims
 from hatch_attest.sidecars import (
     Predicate,
     check_place,
@@ -31,6 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from hatch_attest.identity import Token
+    from hatch_attest.options import HookOptions
+    from hatch_attest.provenance import SignerIdentity
     from hatch_attest.trust import Trust
     from hatch_attest.verification import Verified
 
@@ -139,6 +139,8 @@ class AttestBuildHook(BuildHookInterface[Any]):
         return may_sign(self._build(version))
 
     def _options(self) -> HookOptions:
+        from hatch_attest.options import parse_hook_options  # late, as in `_sign`
+
         return parse_hook_options(self.config, self._table_path(), os.environ)
 
     def _table_path(self) -> str:
@@ -170,6 +172,7 @@ class AttestBuildHook(BuildHookInterface[Any]):
     def _sign(self, path: Path, options: HookOptions) -> None:
         self._check_means()
         # Late: a build that does not sign must not pay for these imports, and has not installed them.
+        from hatch_attest.provenance import identity_of_claims
         from hatch_attest.signing import Signer
         from hatch_attest.trust import PUBLIC_INSTANCES, load_trust
         from hatch_attest.verification import Verifier
