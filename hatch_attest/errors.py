@@ -19,9 +19,14 @@ if TYPE_CHECKING:
 _SECRETS = re.compile(r"eyJ[\w-]+\.[\w-]+(?:\.[\w-]*)?|pypi-[\w-]{16,}|(?i:bearer|basic) [\w.~+/=-]{8,}")
 
 
+# What moves a terminal's cursor; services' words are shown, and must not play with what was shown before.
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
 def redact(text: str) -> str:
-    """Return ``text`` with whatever looks like a token replaced by ``***``."""
-    return _SECRETS.sub("***", text)
+    """Return ``text`` fit for output: whatever looks like a token as ``***``, control characters escaped."""
+    shown = _CONTROLS.sub(lambda found: ascii(found.group())[1:-1], text.encode("utf-8", "backslashreplace").decode())
+    return _SECRETS.sub("***", shown)
 
 
 @dataclass(frozen=True)

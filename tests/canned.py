@@ -31,6 +31,10 @@ class Canned:
         content = body if isinstance(body, bytes) else (body if isinstance(body, str) else json.dumps(body)).encode()
         self.answers[path] = (status, kind, content)
 
+    def redirect(self, path: str, location: str) -> None:
+        """Answer a path with a redirect that keeps method and body."""
+        self.answers[path] = (307, "text/plain", location.encode())
+
     def later(self, path: str, after: int, body: object) -> None:
         """Answer a path as it does now, and so many requests later with something else."""
         self.delayed[path] = (after, body)
@@ -45,7 +49,7 @@ class Canned:
         if after >= 0:
             self.delayed[scope["path"]] = (after - 1, body)
         status, kind, content = self.answers.get(scope["path"], (404, "text/plain", b"nothing"))
-        extra = {"location": "https://elsewhere.example/"} if status // 100 == 3 else None
+        extra = {"location": content.decode()} if status // 100 == 3 else None
         await Response(content, status, extra, kind)(scope, receive, send)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hatch_attest.artifacts import parse_name
-from hatch_attest.errors import IndexFailure
+from hatch_attest.errors import IndexFailure, redact
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -132,4 +132,4 @@ def _changes(label: str, before: str, previous: _Release, publisher: TrustedPubl
 def _plain(publisher: Mapping[str, Any]) -> dict[str, str]:
     """Return what counts of a publisher; the environment does not prove anything, and is left out."""
     keys = ("kind", *(key for key in _SHOWN_KEYS if key != "environment"))
-    return {key: str(publisher[key]) for key in keys if publisher.get(key)}
+    return {key: redact(str(publisher[key])) for key in keys if publisher.get(key)}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote, urljoin, urlsplit
 
 from hatch_attest.artifacts import parse_name
-from hatch_attest.errors import ArtifactError, IndexFailure
+from hatch_attest.errors import ArtifactError, IndexFailure, redact
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -129,7 +129,7 @@ class IndexReader:
         if answer.status != _OK:
             document = answer.json()
             message = document.get("message") if isinstance(document, dict) else None
-            return Served(answer.status, message=str(message or answer.reason))
+            return Served(answer.status, message=redact(str(message or answer.reason)))
         return _parse_provenance(answer, self._endpoints.host, filename)
 
 
