@@ -193,7 +193,7 @@ def test_a_sidecar_that_a_build_without_hooks_made_stale_is_caught_before_the_up
     project.hatchling("-t", "wheel", environ=in_ci)
     change(project)
     result = project.hatchling("-t", "wheel", *arguments, environ={**in_ci, **environ})
-    assert "attest" not in result.stderr
+    assert "attest: " not in result.stderr
     assert entries(sandbox) == 1
     with pytest.raises(VerificationError) as refused:
         verify(sandbox, project.dist / WHEEL)
@@ -373,7 +373,7 @@ def test_a_project_without_a_name_is_told_so_by_hatchling_alone(
     result = project.hatchling("-t", "wheel", environ={**in_ci, "HATCH_ATTEST_PROJECT": "widget"}, check=False)
     assert result.returncode == 1
     assert why in result.stderr
-    assert "attest" not in result.stderr.replace(str(project.root), "")
+    assert "attest: " not in result.stderr
     assert sandbox.requests == []
 
 
