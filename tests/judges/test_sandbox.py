@@ -16,9 +16,9 @@ from tests.sandbox.services import ENTRIES, Services
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from hatch_attest.sandbox.identities import Identity
-    from tests.judges.real_sigstore import RealSigstore
     from tests.judges.report import Report
 
 # Of the connection, not of the service; `vary` is for browsers.
@@ -50,9 +50,12 @@ IDENTITIES: dict[str, Identity] = {
 
 
 @pytest.fixture(scope="module")
-def both(real: RealSigstore, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Any, Any]]:
-    """Return a client of the real services and one of a sandbox."""
+def both(programs: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Any, Any]]:
+    """Return a client of real services and one of a sandbox, both new: their logs are equally long."""
+    from tests.judges.real_sigstore import RealSigstore
+
     with (
+        RealSigstore(programs, tmp_path_factory.mktemp("sigstore")) as real,
         Sandbox(tmp_path_factory.mktemp("sandbox")) as sandbox,
         httpx.Client(trust_env=False, timeout=30) as client,
     ):
