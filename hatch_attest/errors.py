@@ -337,6 +337,9 @@ CATALOGUE: dict[str, Failure] = {
         "What {host} serves is not what was sent", "Look at the project's page there; report it to whoever runs it."
     ),
     "report-unwritable": Failure("The report {name} cannot be written", "Correct the path; the run itself is done."),
+    "not-installed": Failure(
+        "Publishing needs more than is installed beside Hatch ({names})", 'pip install "hatch-attest[publish]".'
+    ),
     "unexpected": Failure(
         "Something unexpected happened: {kind}", "Please report it, with the output of the same command under `-v`."
     ),
@@ -360,6 +363,10 @@ CATALOGUE: dict[str, Failure] = {
     "rehearsal-copy": Failure("{project} cannot be copied", "Mend the cause, or rehearse a fresh clone."),
     "rehearsal-nothing-built": Failure(
         "The build left no wheel and no sdist in dist", "Let `hatch build` write to dist, where `hatch publish` looks."
+    ),
+    "rehearsal-local-version": Failure(
+        "The version {version} has a local part, which no index takes",
+        "Rehearse a version as you release it, on its tag.",
     ),
     "rehearsal-command": Failure(
         "`{command}` ended with status {status}", "What it printed above says why; it would have failed so in CI."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import traceback
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -31,6 +32,7 @@ _PARAMETERS = {
     "client_cert": "HATCH_INDEX_CLIENT_CERT",
     "client_key": "HATCH_INDEX_CLIENT_KEY",
 }
+_MODULES = ("id", "pypi_attestations", "sigstore", "tenacity", "twine")
 # What Hatch puts among a publisher's options by itself.
 _HATCH_OPTIONS = ("no_prompt", "initialize_auth")
 
@@ -46,6 +48,7 @@ class AttestPublisher(PublisherInterface):
         # Whoever reads reports wants one of a misconfigured run as well.
         publish_options = PublishOptions(json=options.get("json") or None)
         try:
+            _check_installed()
             publish_options = self._options(options)
             if options.get("initialize_auth"):
                 self.app.display_warning("attest: warning: --initialize-auth saves nothing here; use `keyring set`")
@@ -109,6 +112,18 @@ class AttestPublisher(PublisherInterface):
         self.app.display_debug(details)
         self.app.abort(f"attest: {message}")
         raise AssertionError  # pragma: no cover - abort does not return
+
+
+def _check_installed() -> None:
+    """Check for what the extra `publish` brings.
+
+    Raises:
+        AttestError: something of it is absent.
+
+    """
+    absent = [name for name in _MODULES if find_spec(name) is None]
+    if absent:
+        raise AttestError("not-installed", names=", ".join(absent))
 
 
 class _HatchDisplay:

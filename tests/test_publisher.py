@@ -323,6 +323,17 @@ def test_a_directory_without_write_permission_is_known_before_the_first_signatur
     assert job.entries() == 0
 
 
+def test_without_the_extra_the_command_to_install_it_is_said(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`pip install hatch hatch-attest` is what many will try first."""
+    job.add_release()
+    monkeypatch.setattr("hatch_attest.publisher._MODULES", ("twine", "no_such_module"))
+
+    run = job.publish()
+
+    assert run.code == 1
+    assert 'beside Hatch (no_such_module). pip install "hatch-attest[publish]"' in run.output
+
+
 def test_an_unexpected_error_is_no_traceback(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody's release ends in one; whoever reports it finds it under `-v`."""
 
