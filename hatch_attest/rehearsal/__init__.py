@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import tempfile
 from contextlib import ExitStack
@@ -127,26 +128,38 @@ class _Rehearsal:
             step.outcome = f"running; builds get this hatch-attest, {wheel.name}"
         return sandbox, environ
 
-    def _build(self, copy: Copy, sandbox: Sandbox, environ: dict[str, str]) -> list[Artifact]:
-        from hatch_attest.artifacts import collect, read_artifact
+    def _build(self, copy: Copy, sandbox: Sandbox, environ: Mapping[str, str]) -> list[Artifact]:
         from hatch_attest.sidecars import find_sidecars
 
         with self._report.step("build") as step:
             sandbox.issuer.identity = self._subject.identity(publishing=False)
-            self._hatch(step, copy, {**environ, **sandbox.environment})
-            found = collect(["dist"], copy.root).artifacts
-            if not found:
-                raise RehearsalError("rehearsal-nothing-built")
-            unsigned = [path.name for path in found if not find_sidecars(path)]
-            certificates = sandbox.count("authority", "POST")
-            entries = sandbox.count("log", "POST")
-            step.outcome = (
-                f"{_count(len(found), 'artifact')}, {len(found) - len(unsigned)} signed: "
-                f"{_count(certificates, 'certificate')}, {_count(entries, 'log entry', 'log entries')}"
-            )
+            artifacts = self._built(step, copy, {**environ, **sandbox.environment})
+            version = artifacts[0].version
+            if version.local:
+                # Off a tag, hatch-vcs and its like make such versions; a release is made on one.
+                self._report.say(
+                    f"  {version} is a version of no tag, which no index takes: again, as {version.public}"
+                )
+                shutil.rmtree(copy.root / "dist")
+                pretended = {"SETUPTOOLS_SCM_PRETEND_VERSION": version.public}
+                artifacts = self._built(step, copy, {**environ, **sandbox.environment, **pretended})
+                if artifacts[0].version.local:
+                    raise RehearsalError("rehearsal-local-version", version=version)
+            unsigned = [each.name for each in artifacts if not find_sidecars(each.path)]
+            step.outcome = f"{_count(len(artifacts), 'artifact')}, {len(artifacts) - len(unsigned)} signed"
             if unsigned:
                 step.outcome += f"; left to the publisher: {', '.join(unsigned)}"
-            return [read_artifact(path) for path in found]
+            return artifacts
+
+    def _built(self, step: Step, copy: Copy, environ: Mapping[str, str]) -> list[Artifact]:
+        from hatch_attest.artifacts import collect, read_artifact
+
+        self._hatch(step, copy, environ)
+        dist = copy.root / "dist"
+        found = collect([str(dist)], copy.root).artifacts if dist.is_dir() else ()
+        if not found:
+            raise RehearsalError("rehearsal-nothing-built")
+        return [read_artifact(path) for path in found]
 
     def _publish(self, copy: Copy, sandbox: Sandbox, environ: dict[str, str]) -> None:
         with self._report.step("publish") as step:

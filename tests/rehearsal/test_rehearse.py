@@ -130,6 +130,41 @@ def test_a_build_that_fails_is_shown_and_ends_the_rehearsal(environ: dict[str, s
     assert list(Path(environ["TMPDIR"]).iterdir()) == []
 
 
+@pytest.mark.slow
+def test_a_version_of_no_tag_is_rehearsed_as_a_release(environ: dict[str, str], tmp_path: Path) -> None:
+    """Uncommitted changes give a project of hatch-vcs a local version, which is not what would be released."""
+    project = Project(tmp_path / "project", 'dependencies = ["hatch-attest[sign]"]')
+    text = (project.root / "pyproject.toml").read_text(encoding="utf-8")
+    text = text.replace('["hatchling"]', '["hatchling", "hatch-vcs"]').replace(
+        'version = "1.0"', 'dynamic = ["version"]'
+    )
+    text += '[tool.hatch.version]\nsource = "vcs"\n'
+    (project.root / "pyproject.toml").write_text(text, encoding="utf-8")
+    author = ("-c", "user.name=A", "-c", "user.email=a@example.com", "-c", "commit.gpgsign=false")
+    for arguments in (("init", "--quiet"), ("add", "."), ("commit", "--quiet", "--message=first"), ("tag", "v1.0")):
+        subprocess.run(["git", *author, *arguments], cwd=project.root, check=True)
+    (project.root / "widget" / "__init__.py").write_text("changed = True\n", encoding="utf-8")
+
+    result = rehearse(_HERE, project.root, environ)
+
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "again, as 1.1.dev0" in result.stdout
+    assert "widget-1.1.dev0-py3-none-any.whl, byte for byte what was built" in result.stdout
+
+
+def test_a_local_version_that_is_meant_is_refused(environ: dict[str, str], tmp_path: Path) -> None:
+    """No index takes it, whatever is tagged."""
+    project = Project(tmp_path / "project", None)
+    text = (project.root / "pyproject.toml").read_text(encoding="utf-8")
+    (project.root / "pyproject.toml").write_text(text.replace('"1.0"', '"1.0+local"'), encoding="utf-8")
+
+    result = rehearse(_HERE, project.root, environ)
+
+    assert result.returncode == 1
+    assert table(result.stdout)["build"] == "FAILED"
+    assert "1.0+local has a local part" in result.stdout
+
+
 _HATCHLING = "[build-system]\nbuild-backend = 'hatchling.build'\n"
 _HOOK = f"{_HATCHLING}[project]\nname = 'x'\n[tool.hatch.build.hooks.attest]\n"
 
