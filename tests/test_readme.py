@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 import yaml
+from sigstore.models import Bundle
 
 from hatch_attest import cli
 from hatch_attest.errors import CATALOGUE
 from hatch_attest.options import HookOptions, parse_hook_options
 from hatch_attest.publish_options import PublishOptions, parse_publish_options
+from tests.sandbox.index_support import sdist, sign
 from tests.support import ROOT, clean_environment
 
 if sys.version_info >= (3, 11):
@@ -26,6 +28,8 @@ else:
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from hatch_attest.sandbox import Sandbox
 
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
 _HOOK = "tool.hatch.build.hooks.attest"
@@ -67,7 +71,7 @@ def table_of(document: dict[str, Any], path: str) -> dict[str, Any] | None:
 
 def test_no_block_is_in_a_language_that_nothing_checks() -> None:
     """A snippet that no test reads is wrong some day."""
-    assert {block.language for block in BLOCKS} == {"toml", "sh", "bat", "console", "yaml"}
+    assert {block.language for block in BLOCKS} == {"toml", "sh", "bat", "console", "yaml", "python"}
 
 
 def test_the_layout_is_that_of_the_example_word_for_word() -> None:
@@ -127,6 +131,23 @@ def test_every_command_is_one(command: str) -> None:
     else:
         assert words[:2] == ["pip", "install"]
         assert re.fullmatch(r"hatch-attest\[(sign|publish|sandbox)\]", words[2])
+
+
+def test_the_bundle_is_one_that_sigstore_reads(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever verifies by Sigstore's own tools starts with it."""
+    (script,) = of("python")
+    (name,) = re.findall(r'"(dist/.*)"', script)
+    (tmp_path / "dist").mkdir()
+    (attestation,) = sign(sandbox, sdist())
+    (tmp_path / name).write_text(attestation.model_dump_json(), encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+
+    exec(script)  # noqa: S102 - README's own
+
+    bundle = Bundle.from_json((tmp_path / "bundle.json").read_bytes())
+    assert bundle.signing_certificate == attestation.to_bundle().signing_certificate
 
 
 def test_the_tables_of_options_have_every_key_and_its_default() -> None:
