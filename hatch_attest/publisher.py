@@ -84,6 +84,8 @@ class AttestPublisher(PublisherInterface):
             ask=None if no_prompt else self._ask(),
         )
         for override in request.hook.overrides:
+            if override.key == "sign":
+                continue  # the build's business
             self.app.display_info(f"attest: {override.key} = {override.value!r} by {override.variable}")
         return Release(request, _HatchDisplay(self.app))
 

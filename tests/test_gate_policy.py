@@ -16,7 +16,7 @@ from hatch_attest.gate.policy import (
     describe_claims,
     supports_attestations,
 )
-from hatch_attest.gate.proof import consumer_commands
+from hatch_attest.gate.proof import consumer_commands, release_pages
 from hatch_attest.gate.signers import find_signer
 from hatch_attest.index.endpoints import endpoints_of
 from hatch_attest.options import TrustedPublisher
@@ -182,6 +182,12 @@ def test_the_consumers_command_is_one_that_pypi_attestations_takes(
 ) -> None:
     """It is printed for people to paste."""
     assert consumer_commands(widget, publisher, endpoints) == [command]
+
+
+def test_the_releases_page_is_shown_once_and_for_pypi_only(widget: Artifact) -> None:
+    """Whoever released wants to look at it; other indexes have their pages elsewhere, or none."""
+    assert release_pages([widget, widget], PYPI) == ["https://pypi.org/project/widget/1.0/"]
+    assert release_pages([widget], CORP) == []
 
 
 @pytest.fixture

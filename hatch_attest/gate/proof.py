@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from hatch_attest.errors import IndexFailure
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from pypi_attestations import Attestation
 
@@ -130,6 +130,12 @@ def _listed(artifact: Artifact, state: ProjectState) -> Verdict | None:
 def _equal(served: Sequence[Attestation], sent: Sequence[Attestation]) -> bool:
     """Compare as sets: an index may order them as it likes."""
     return len(served) == len(sent) and all(each in served for each in sent)
+
+
+def release_pages(artifacts: Iterable[Artifact], endpoints: Endpoints) -> list[str]:
+    """Return the pages on which people see the releases, where the index is known to have such pages."""
+    pages = (endpoints.release_page(each.project, str(each.version)) for each in artifacts)
+    return list(dict.fromkeys(filter(None, pages)))
 
 
 def consumer_commands(artifact: Artifact, publisher: TrustedPublisher, endpoints: Endpoints) -> list[str]:

@@ -19,7 +19,7 @@ from hatch_attest.gate.policy import (
     describe_claims,
     supports_attestations,
 )
-from hatch_attest.gate.proof import Prover, Sent, consumer_commands
+from hatch_attest.gate.proof import Prover, Sent, consumer_commands, release_pages
 from hatch_attest.gate.request import Place, Request, find_place
 from hatch_attest.index.upload import Uploader, attach
 from hatch_attest.report import Report, file_line
@@ -225,6 +225,7 @@ class Release:
             )
         lines = zip(self.report.files, verdicts, strict=True)
         problems = [f"{line.name}: {verdict.problem}" for line, verdict in lines if verdict.problem]
+        self.report.notes += release_pages((each.artifact for each in plan.evidences), plan.place.endpoints)
         if plan.expected is not None and plan.attached and plan.trust is not None and plan.trust.name == PRODUCTION:
             artifact = plan.evidences[0].artifact
             self.report.commands = consumer_commands(artifact, plan.expected, plan.place.endpoints)

@@ -178,6 +178,13 @@ def _(job: Job) -> None:
     job.sandbox.faults.add("index", "POST", LEGACY, "lose")
 
 
+@resumed("the answer to an upload is lost, and the list cannot be read then", "2 uploaded", signed=0)
+def _(job: Job) -> None:
+    signed_release(job)
+    job.sandbox.faults.add("index", "POST", LEGACY, "lose")
+    job.sandbox.faults.add("index", "GET", "/simple/", ("status", 503, ""), after=1, times=3)
+
+
 @resumed("the answer to an exchange is lost", "2 uploaded", signed=0)
 def _(job: Job) -> None:
     signed_release(job)
