@@ -79,6 +79,7 @@ class Project:
         name: its name.
         requires: TOML of its build requirements; None for the layout's.
         extra: further TOML.
+        probe: whether the probe is in it.
         content: what its module says, so that two builds can differ.
 
     """
@@ -88,6 +89,7 @@ class Project:
     name: str = "widget"
     requires: str | None = None
     extra: str = ""
+    probe: bool = True
     content: str = "def main() -> None: ...\n"
     notes: Path = field(init=False)
 
@@ -97,7 +99,8 @@ class Project:
         package = self.root / self.name.replace("-", "_")
         package.mkdir(parents=True)
         _write(package / "__init__.py", self.content)
-        _write(self.root / "hatch_build.py", f"NOTES = {str(self.notes)!r}\n{_PROBE}")
+        if self.probe:
+            _write(self.root / "hatch_build.py", f"NOTES = {str(self.notes)!r}\n{_PROBE}")
         _write(self.root / "pyproject.toml", self._pyproject())
 
     @property
@@ -131,7 +134,7 @@ dependencies = []
 [project.scripts]
 {self.name} = "{self.name.replace("-", "_")}:main"
 
-[tool.hatch.build.hooks.custom]
+{"[tool.hatch.build.hooks.custom]" if self.probe else ""}
 {_HOOK[self.layout]}
 {self.extra}
 """

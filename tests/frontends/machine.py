@@ -36,7 +36,7 @@ OURS = SIGNING | {"hatch-attest"}
 _FOREIGN = (
     "HATCH_", "UV_", "TOX_", "TWINE_", "PIPX_", "PIP_BUILD_TRACKER", "PIP_CONSTRAINT", "PIP_REQUIRE", "VIRTUAL_ENV",
     "GITHUB_", "ACTIONS_", "RUNNER_", "GITLAB_", "CI", "SIGSTORE_", "PYPI_", "CIRCLE", "BUILDKITE", "GOOGLE_",
-    "SOURCE_DATE_EPOCH", "PYTHONPATH", "PYTHONHOME", "COVERAGE_", "COV_", "PYTEST_", "XDG_",
+    "SOURCE_DATE_EPOCH", "PYTHONPATH", "PYTHONHOME", "PYTHONDONTWRITEBYTECODE", "COVERAGE_", "COV_", "PYTEST_", "XDG_",
 )  # fmt: skip
 _REGISTRY = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_NATIVE_TLS", "UV_SYSTEM_CERTS")
 
@@ -48,6 +48,7 @@ class Machine:
         directory: where it keeps everything.
         packages: an index with hatch-attest, which no other has in this version.
         sandbox: the identity that is at hand, and the Sigstore that would sign.
+        hatch_attest: the wheel that it has.
         light: the names of the distributions that a build with hatchling needs without any hook.
 
     """
@@ -56,16 +57,17 @@ class Machine:
         self.directory = directory
         self.packages = Packages()
         self.sandbox = Sandbox(directory / "sandbox")
+        self.hatch_attest = Path()
         self.light: frozenset[str] = frozenset()
         self._numbers = 0
 
     def __enter__(self) -> Self:
         self.directory.mkdir(parents=True, exist_ok=True)
-        self._install("tools", *(name for name in FRONT_ENDS if name != "hatchling"))
-        self.light = self._installed_in(self._install("backend", "hatchling", "editables"))
-        wheel = self._build_hatch_attest()
-        self.packages.add("hatch-attest", wheel)
-        self._install("signer", "hatchling", f"hatch-attest[sign] @ {wheel.as_uri()}")
+        self.install("tools", *(name for name in FRONT_ENDS if name != "hatchling"))
+        self.light = self._installed_in(self.install("backend", "hatchling", "editables"))
+        self.hatch_attest = self._build_hatch_attest()
+        self.packages.add("hatch-attest", self.hatch_attest)
+        self.install("signer", "hatchling", f"hatch-attest[sign] @ {self.hatch_attest.as_uri()}")
         self.packages.__enter__()
         self.sandbox.__enter__()
         return self
@@ -130,8 +132,8 @@ class Machine:
             **self.sandbox.environment,
         }
 
-    def _install(self, name: str, *requirements: str) -> Path:
-        """Make a virtual environment with ``requirements``."""
+    def install(self, name: str, *requirements: str) -> Path:
+        """Make a virtual environment with ``requirements``; return its directory."""
         environment = self.directory / name
         self._uv("venv", "--quiet", "--python", sys.executable, str(environment))
         self._uv("pip", "install", "--quiet", "--python", str(python_of(environment)), *requirements)

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
+_FOR_EVER = "max-age=365000000, immutable, public"  # as PyPI says of its files
+
 
 class Packages:
     """A simple repository (PEP 503), beside the machine's own index; a context manager.
@@ -25,11 +27,14 @@ class Packages:
 
     Attributes:
         asked: the path of each request, in order.
+        caching: how long installers may keep what they are told of a project (RFC 9111's ``Cache-Control``); not at
+            all, or else they would not ask.
 
     """
 
     def __init__(self) -> None:
         self.asked: list[str] = []
+        self.caching = "no-store"
         self._files: dict[str, dict[str, Path]] = {}
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._thread = threading.Thread(target=self._server.serve_forever, name="packages", daemon=True)
@@ -81,7 +86,7 @@ class Packages:
                 self.send_response(status)
                 self.send_header("Content-Type", kind)
                 self.send_header("Content-Length", str(len(body)))
-                self.send_header("Cache-Control", "no-store")  # whoever wants it again asks again
+                self.send_header("Cache-Control", packages.caching if self.path.startswith("/simple/") else _FOR_EVER)
                 self.end_headers()
                 if self.command != "HEAD":
                     self.wfile.write(body)
