@@ -17,6 +17,7 @@ from hatch_attest.sidecars import (
     MAX_SIDECAR_BYTES,
     Predicate,
     Subject,
+    check_place,
     claimed_subject,
     find_sidecars,
     read_attestation,
@@ -90,6 +91,14 @@ def test_a_name_that_is_too_long_for_the_file_system_is_a_clear_error(tmp_path: 
         write_sidecar(tmp_path / ("w" * 300), attestation)
     assert caught.value.code == "sidecar-unwritable"
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_name_that_is_too_long_is_found_before_anything_is_signed(tmp_path: Path) -> None:
+    """The log's entry would be there for ever, and the sidecar not at all."""
+    check_place(tmp_path / "w")
+    with pytest.raises(SidecarError) as caught:
+        check_place(tmp_path / ("w" * 300))
+    assert caught.value.code == "sidecar-unwritable"
 
 
 def test_sidecars_are_paired_by_exact_name(tmp_path: Path) -> None:
