@@ -93,8 +93,16 @@ def _is_named(build: Build) -> bool:
 
 
 def _not_hatch_build(build: Build) -> Permission | None:
-    if build.environ.get("HATCH_ENV_ACTIVE") != "hatch-build" or build.by_pep517:
-        return Permission(f"this is not `hatch build`; set {PROJECT_VARIABLE}={build.project} if it builds a release")
+    active = build.environ.get("HATCH_ENV_ACTIVE", "")
+    if active != "hatch-build" or build.by_pep517:
+        # Before 1.16, `hatch build` ran in no environment of its own name, and cannot be told from `hatch run`.
+        but = (
+            f" in its own environment (Hatch 1.16 or newer), but in `{active}`"
+            if active and not build.by_pep517
+            else ""
+        )
+        remedy = f"set {PROJECT_VARIABLE}={build.project} if it builds a release"
+        return Permission(f"this is not `hatch build`{but}; {remedy}")
     if (build.root / "PKG-INFO").exists():
         return Permission("it is built from an unpacked sdist")
     return None

@@ -69,7 +69,14 @@ def editable(_: Path) -> dict[str, Any]:
         pytest.param(NAMED, editable, False, "editable", id="named, editable"),
         pytest.param({**NAMED, **PIP}, pep517, False, "pip", id="named, by pip"),
         pytest.param({"HATCH_ATTEST_PROJECT": "another"}, pep517, False, "not `hatch build`", id="another is named"),
-        pytest.param({"HATCH_ENV_ACTIVE": "default"}, nothing, False, "not `hatch build`", id="hatch run"),
+        pytest.param({"HATCH_ENV_ACTIVE": "default"}, pep517, False, "not `hatch build`; set", id="hatch run"),
+        pytest.param(
+            {"HATCH_ENV_ACTIVE": "default"},
+            nothing,
+            False,
+            "(Hatch 1.16 or newer), but in `default`",
+            id="an old hatch build",
+        ),
         pytest.param({}, pep517, False, "not `hatch build`", id="nothing"),
     ],
 )

@@ -7,6 +7,7 @@ recommended layout, and the project's name for what is not `hatch build`.
 from __future__ import annotations
 
 import itertools
+import os
 import re
 import shutil
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from hatch_attest.sidecars import read_attestation, sidecar_path
 from hatch_attest.trust import load_trust
 from hatch_attest.verification import Verifier
 from tests.frontends.layouts import LAYOUTS, OPT_IN, PLAIN, Project
-from tests.frontends.machine import SIGNING
+from tests.frontends.machine import SIGNING, python_of
 from tests.frontends.tables import RELEASES
 
 if TYPE_CHECKING:
@@ -99,6 +100,15 @@ def hatch_custom_environment(row: Row, layout: str) -> Release:
     return Release([project], project.dist, {WHEEL, SDIST})
 
 
+def old_hatch_build(row: Row, layout: str) -> Release:
+    environment = row.machine.directory / "hatch 1.15"
+    if not environment.exists():
+        row.machine.install(environment.name, "hatch==1.15.1")
+        row.begin()
+    row.environ["PATH"] = f"{python_of(environment).parent}{os.pathsep}{row.environ['PATH']}"
+    return _hatch(row, layout)
+
+
 def hatch_jobs(row: Row, layout: str) -> Release:
     """A job for each platform, each in a checkout of its own, and one that gathers what they built."""
     merged = row.directory / "merged"
@@ -138,25 +148,30 @@ def _in_tree(row: Row, layout: str, *command: str | Path) -> Release:
     return Release([project], project.dist, {WHEEL, SDIST})
 
 
+ANOTHER = "the rule knows the environment `hatch-build` only; any other can name the project"
+OLD = "Hatch before 1.16 has no environment `hatch-build`, and does not read its `env-vars`"
+
+
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize(("opted_in", "named"), list(itertools.product([False, True], repeat=2)))
 @pytest.mark.parametrize(
-    ("front_end", "release", "is_hatch_build"),
+    ("front_end", "release", "is_hatch_build", "reason"),
     [
-        pytest.param(label, release, is_hatch_build, id=label)
-        for label, release, is_hatch_build in [
-            ("hatch build", hatch_build, True),
-            ("hatch build -t wheel", hatch_build_wheel, True),
-            ("hatch build LOCATION inside", hatch_build_inside, True),
-            ("hatch build LOCATION outside", hatch_build_outside, True),
-            ("hatch build --clean --clean-hooks-after", hatch_build_clean, True),
-            ("hatch build --all, a workspace", hatch_build_all, True),
-            ("hatch build -t wheel, four jobs, merged", hatch_jobs, True),
-            ("hatch -e release build", hatch_custom_environment, False),
-            ("hatchling build", hatchling_build, False),
-            ("python -m build", build, False),
-            ("uv build", uv_build, False),
-            ("pipx run build", pipx_run_build, False),
+        pytest.param(label, release, is_hatch_build, reason, id=label)
+        for label, release, is_hatch_build, reason in [
+            ("hatch build", hatch_build, True, ""),
+            ("hatch build -t wheel", hatch_build_wheel, True, ""),
+            ("hatch build LOCATION inside", hatch_build_inside, True, ""),
+            ("hatch build LOCATION outside", hatch_build_outside, True, ""),
+            ("hatch build --clean --clean-hooks-after", hatch_build_clean, True, ""),
+            ("hatch build --all, a workspace", hatch_build_all, True, ""),
+            ("hatch build -t wheel, four jobs, merged", hatch_jobs, True, ""),
+            ("hatch -e release build", hatch_custom_environment, False, ANOTHER),
+            ("hatch build of Hatch 1.15", old_hatch_build, False, OLD),
+            ("hatchling build", hatchling_build, False, ""),
+            ("python -m build", build, False, ""),
+            ("uv build", uv_build, False, ""),
+            ("pipx run build", pipx_run_build, False, ""),
         ]
     ],
 )
@@ -166,6 +181,7 @@ def test_a_release_has_the_sidecars_that_the_rules_give(
     front_end: str,
     layout: str,
     release: Callable[[Row, str], Release],
+    reason: str,
     *,
     is_hatch_build: bool,
     opted_in: bool,
@@ -177,7 +193,8 @@ def test_a_release_has_the_sidecars_that_the_rules_give(
     released = release(row, layout)
     outcome = row.outcome(*released.projects)
     yes_no = {True: "yes", False: "no"}
-    record(RELEASES, outcome, front_end=front_end, layout=layout, opted_in=yes_no[opted_in], named=yes_no[named])
+    cells = {"layout": layout, "opted_in": yes_no[opted_in], "named": yes_no[named]}
+    record(RELEASES, outcome, front_end=front_end, **cells, remark=reason)
 
     runs = is_hatch_build or layout == PLAIN or opted_in
     signs = runs and (is_hatch_build or named)
