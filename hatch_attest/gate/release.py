@@ -76,6 +76,9 @@ class Release:
             if self._request.options.dry_run:
                 self._foretell(plan)
                 return
+            if plan.missing:
+                # An index that does not know the publisher says so at the exchange: before the log's first entry.
+                plan.passage.login()
             plan.sign(self._display)
             self._note_attestations(plan)
             self._upload(plan)

@@ -93,11 +93,14 @@ def _(job: Job) -> None:
 
 @refused("the index does not know the publisher", "exchange-invalid-publisher", "publishing settings")
 def _(job: Job) -> None:
+    job.add_release()
+    plays(job, GitHubIdentity(repository="octo-org/other"))
+
+
+@refused("the index does not know the publisher of what is signed", "exchange-invalid-publisher", "publishing settings")
+def _(job: Job) -> None:
+    plays(job, GitHubIdentity(repository="octo-org/other"))
     signed_release(job)
-    plays(job, GitHubIdentity(environment="staging", workflow="release.yml", repository="octo-org/other"))
-    for sidecar in job.dist.glob("*.attestation"):
-        sidecar.unlink()
-    job.sign()
 
 
 @refused("the Sigstore identity is another job's", "signing-identity", "octo-org/widget, workflow nightly.yml")

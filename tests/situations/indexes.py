@@ -268,7 +268,7 @@ def _(job: Job) -> None:
 
 @refused("Trusted Publishing is switched off for GitHub", "exchange-not-enabled")
 def _(job: Job) -> None:
-    signed_release(job)
+    job.add_release()
     job.sandbox.index.flags.disallowed_services.add("github")
 
 
