@@ -95,7 +95,10 @@ CATALOGUE: dict[str, Failure] = {
     "fulcio-refused": Failure(
         "The certificate authority {host} refused the identity", "Read its reason; nothing was signed or logged."
     ),
-    "rekor-refused": Failure("The transparency log {host} refused the entry for {name}", "Try again in a while."),
+    "rekor-refused": Failure(
+        "The transparency log {host} refused the entry for {name}",
+        "Read its reason; it took nothing. If it is its own trouble, try again in a while.",
+    ),
     "sigstore-no-json": Failure("{host} answered something else than JSON", "Try again in a while."),
     "sigstore-unreachable": Failure("{host} cannot be reached", "Try again in a while."),
     "artifact-changed": Failure(
