@@ -121,3 +121,27 @@ def test_a_file_that_is_no_configuration_is_refused_by_name(tmp_path: Path, cont
 def test_loopback_is_told_from_what_looks_like_it(url: str, *, loopback: bool) -> None:
     """Plain http and a rehearsal's trust are for this machine alone."""
     assert is_loopback(url) is loopback
+
+
+def test_an_instance_that_was_never_trusted_here_is_named_with_what_to_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its root of trust cannot come from the instance itself."""
+    for name in ("HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME", "LOCALAPPDATA"):
+        monkeypatch.setenv(name, str(tmp_path))
+    with pytest.raises(TrustError) as caught:
+        load_trust("http://127.0.0.1:9", tmp_path)
+    assert caught.value.code == "trust-unknown"
+    assert "sigstore --instance http://127.0.0.1:9 trust-instance ROOT" in str(caught.value)
+
+
+def test_production_that_cannot_be_reached_is_tried_again_and_then_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Tests reach no further than loopback: to them the public instance is down."""
+    for name in ("HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME", "LOCALAPPDATA"):
+        monkeypatch.setenv(name, str(tmp_path))
+    with pytest.raises(TrustError) as caught:
+        load_trust("production", tmp_path)
+    assert caught.value.code == "trust-unreachable"
+    assert "\n" not in str(caught.value)
