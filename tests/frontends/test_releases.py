@@ -20,7 +20,7 @@ from hatch_attest.permission import PROJECT_VARIABLE
 from hatch_attest.sidecars import read_attestation, sidecar_path
 from hatch_attest.trust import load_trust
 from hatch_attest.verification import Verifier
-from tests.frontends.layouts import LAYOUTS, OPT_IN, PLAIN, Project
+from tests.frontends.layouts import LAYOUTS, OPT_IN, PLAIN, RECOMMENDED, Project
 from tests.frontends.machine import SIGNING, python_of
 from tests.frontends.tables import RELEASES
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tests.frontends.machine import Row
+    from tests.frontends.machine import Machine, Row
     from tests.frontends.tables import Recorder
 
 pytestmark = pytest.mark.matrix
@@ -100,15 +100,6 @@ def hatch_custom_environment(row: Row, layout: str) -> Release:
     return Release([project], project.dist, {WHEEL, SDIST})
 
 
-def old_hatch_build(row: Row, layout: str) -> Release:
-    environment = row.machine.directory / "hatch 1.15"
-    if not environment.exists():
-        row.machine.install(environment.name, "hatch==1.15.1")
-        row.begin()
-    row.environ["PATH"] = f"{python_of(environment).parent}{os.pathsep}{row.environ['PATH']}"
-    return _hatch(row, layout)
-
-
 def hatch_jobs(row: Row, layout: str) -> Release:
     """A job for each platform, each in a checkout of its own, and one that gathers what they built."""
     merged = row.directory / "merged"
@@ -148,31 +139,31 @@ def _in_tree(row: Row, layout: str, *command: str | Path) -> Release:
     return Release([project], project.dist, {WHEEL, SDIST})
 
 
+ALL = tuple(itertools.product([False, True], repeat=2))
+NEITHER_AND_BOTH = ((False, False), (True, True))  # for what differs from `hatch build` in nothing that the rules know
 ANOTHER = "the rule knows the environment `hatch-build` only; any other can name the project"
-OLD = "Hatch before 1.16 has no environment `hatch-build`, and does not read its `env-vars`"
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-@pytest.mark.parametrize(("opted_in", "named"), list(itertools.product([False, True], repeat=2)))
 @pytest.mark.parametrize(
-    ("front_end", "release", "is_hatch_build", "reason"),
+    ("front_end", "release", "is_hatch_build", "opted_in", "named", "reason"),
     [
-        pytest.param(label, release, is_hatch_build, reason, id=label)
-        for label, release, is_hatch_build, reason in [
-            ("hatch build", hatch_build, True, ""),
-            ("hatch build -t wheel", hatch_build_wheel, True, ""),
-            ("hatch build LOCATION inside", hatch_build_inside, True, ""),
-            ("hatch build LOCATION outside", hatch_build_outside, True, ""),
-            ("hatch build --clean --clean-hooks-after", hatch_build_clean, True, ""),
-            ("hatch build --all, a workspace", hatch_build_all, True, ""),
-            ("hatch build -t wheel, four jobs, merged", hatch_jobs, True, ""),
-            ("hatch -e release build", hatch_custom_environment, False, ANOTHER),
-            ("hatch build of Hatch 1.15", old_hatch_build, False, OLD),
-            ("hatchling build", hatchling_build, False, ""),
-            ("python -m build", build, False, ""),
-            ("uv build", uv_build, False, ""),
-            ("pipx run build", pipx_run_build, False, ""),
+        pytest.param(label, release, is_hatch_build, opted_in, named, reason, id=f"{label}-{opted_in}-{named}")
+        for label, release, is_hatch_build, combinations, reason in [
+            ("hatch build", hatch_build, True, ALL, ""),
+            ("hatch build -t wheel", hatch_build_wheel, True, NEITHER_AND_BOTH, ""),
+            ("hatch build LOCATION inside", hatch_build_inside, True, NEITHER_AND_BOTH, ""),
+            ("hatch build LOCATION outside", hatch_build_outside, True, ALL, ""),
+            ("hatch build --clean --clean-hooks-after", hatch_build_clean, True, NEITHER_AND_BOTH, ""),
+            ("hatch build --all, a workspace", hatch_build_all, True, ALL, ""),
+            ("hatch build -t wheel, four jobs, merged", hatch_jobs, True, NEITHER_AND_BOTH, ""),
+            ("hatch -e release build", hatch_custom_environment, False, ALL, ANOTHER),
+            ("hatchling build", hatchling_build, False, ALL, ""),
+            ("python -m build", build, False, ALL, ""),
+            ("uv build", uv_build, False, ALL, ""),
+            ("pipx run build", pipx_run_build, False, ALL, ""),
         ]
+        for opted_in, named in combinations
     ],
 )
 def test_a_release_has_the_sidecars_that_the_rules_give(
@@ -289,3 +280,57 @@ def test_hatch_build_takes_the_sidecars_of_what_it_replaces_with_it(row: Row, re
     for name in (SDIST, WHEEL):
         assert f"attest: removed {name}.publish.attestation: the artifact was built anew" in outcome.output
         assert f"attest: {name} {UNSIGNED}" in outcome.output
+
+
+# --- Hatch before 1.16 ---------------------------------------------------------------------------------------------
+
+OLD_HATCH = "hatch==1.15.1"
+NO_ENVIRONMENT = "it has no environment `hatch-build`, and reads no `env-vars` of one"
+NO_DEPENDENCIES = "it asks hooks for their dependencies in its own environment, where ours is not"
+NOT_KNOWN = "is not signed: this is not `hatch build` in its own environment (Hatch 1.16 or newer), but in `default`"
+NO_LIBRARIES = "is left unsigned: the signing libraries are absent"
+
+
+@pytest.fixture(scope="session")
+def old_hatch(machine: Machine) -> Path:
+    """The directory of an old Hatch's command."""
+    return python_of(machine.install("hatch 1.15", OLD_HATCH)).parent
+
+
+@pytest.mark.parametrize(
+    ("layout", "opted_in", "named", "signs", "line", "reason"),
+    [
+        pytest.param(RECOMMENDED, False, False, False, "", NO_ENVIRONMENT, id="recommended"),
+        pytest.param(RECOMMENDED, True, True, True, "attest: signed", "", id="recommended-opted in-named"),
+        pytest.param(PLAIN, False, False, False, NOT_KNOWN, NO_ENVIRONMENT, id="plain"),
+        pytest.param(PLAIN, False, True, False, NO_LIBRARIES, NO_DEPENDENCIES, id="plain-named"),
+    ],
+)
+def test_an_old_hatch_signs_where_it_is_told_all_that_it_does_not_know(
+    row: Row,
+    record: Recorder,
+    old_hatch: Path,
+    layout: str,
+    line: str,
+    reason: str,
+    *,
+    opted_in: bool,
+    named: bool,
+    signs: bool,
+) -> None:
+    """It cannot be so by itself: what an old Hatch does is said here, and its release is signed at the upload."""
+    row.begin()
+    row.environ |= {OPT_IN: "true"} if opted_in else {}
+    row.environ |= {PROJECT_VARIABLE: "widget"} if named else {}
+    row.environ["PATH"] = f"{old_hatch}{os.pathsep}{row.environ['PATH']}"
+    project = Project(row.directory / "my prøject", layout)
+    row.run("hatch", "build", cwd=project.root)
+    outcome = row.outcome(project)
+    cells = {"layout": layout, "opted_in": "yes" if opted_in else "no", "named": "yes" if named else "no"}
+    record(RELEASES, outcome, front_end="hatch build of Hatch 1.15", **cells, remark=reason)
+    names = {SDIST, WHEEL}
+    sidecars = {f"{name}.publish.attestation" for name in names} if signs else set()
+    assert {path.name for path in project.dist.iterdir()} == names | sidecars
+    assert outcome.requests[2] == len(sidecars)
+    assert outcome.hook_ran is bool(line)
+    assert not line or outcome.output.count(line) == len(names)
