@@ -33,12 +33,23 @@ _NAMES = (
     "CI", "CONDA_PREFIX", "NETRC", "PYTHONHOME", "PYTHONPATH", "PYTHONSTARTUP",
     "PYTHON_KEYRING_BACKEND", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__", *REPOSITORY_VARIABLES,
 )  # fmt: skip
-# How pip reaches the package index (its option names), and uv (its variables): kept, and nothing else of theirs.
-_PIP_OPTIONS = ("index-url", "extra-index-url", "find-links", "trusted-host", "cert", "client-cert", "proxy", "timeout")
-_UV_VARIABLES = (
-    "UV_DEFAULT_INDEX", "UV_INDEX", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS", "UV_INSECURE_HOST",
-    "UV_NATIVE_TLS", "UV_SYSTEM_CERTS", "UV_HTTP_TIMEOUT",
+# How pip and uv reach the package index: kept, and nothing else of theirs.
+_PIP_OPTIONS = (
+    "index-url", "extra-index-url", "find-links", "trusted-host", "cert", "client-cert", "proxy", "timeout",
+    "default-timeout",
 )  # fmt: skip
+_UV_VARIABLES = {
+    "default-index": "UV_DEFAULT_INDEX",
+    "index": "UV_INDEX",
+    "index-url": "UV_INDEX_URL",
+    "extra-index-url": "UV_EXTRA_INDEX_URL",
+    "find-links": "UV_FIND_LINKS",
+    "allow-insecure-host": "UV_INSECURE_HOST",
+    "native-tls": "UV_NATIVE_TLS",
+    "system-certs": "UV_SYSTEM_CERTS",
+    "http-timeout": "UV_HTTP_TIMEOUT",
+}
+_UV_INDEX_CREDENTIALS = ("UV_INDEX_", ("_USERNAME", "_PASSWORD"))
 # Tools that look for themselves in the home directory, which is another one in a rehearsal.
 _HOMES = {
     "ASDF_DATA_DIR": ".asdf",
@@ -143,9 +154,13 @@ def _way_to_the_index(environ: Mapping[str, str]) -> dict[str, str]:
 
     Proxies and certificate bundles stay in the environment as they are; loopback never goes through a proxy.
     """
-    kept = {name: environ[name] for name in _UV_VARIABLES if environ.get(name)}
-    for option, value in _pip_configuration(environ).items():
-        kept[_pip_variable(option)] = value
+    begin, ends = _UV_INDEX_CREDENTIALS
+    kept = {
+        **_uv_configuration(environ),
+        **{name: environ[name] for name in _UV_VARIABLES.values() if environ.get(name)},
+        **{name: value for name, value in environ.items() if name.startswith(begin) and name.endswith(ends)},
+        **{_pip_variable(option): value for option, value in _pip_configuration(environ).items()},
+    }
     netrc = environ.get("NETRC") or str(Path.home() / ("_netrc" if sys.platform == "win32" else ".netrc"))
     if Path(netrc).is_file():
         kept["NETRC"] = netrc
@@ -187,3 +202,28 @@ def _pip_config_list(environ: Mapping[str, str]) -> str:
         timeout=60,
     )
     return result.stdout
+
+
+def _uv_configuration(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return as variables what the user's `uv.toml` says of the way to the index; a broken file says nothing."""
+    from hatchling.metadata.core import load_toml
+
+    base = environ.get("APPDATA") if sys.platform == "win32" else environ.get("XDG_CONFIG_HOME")
+    default = Path(base) if base else Path.home() / ".config"
+    path = Path(environ.get("UV_CONFIG_FILE") or default / "uv" / "uv.toml")
+    try:
+        table = load_toml(str(path))
+    except (OSError, ValueError):
+        return {}
+    # `uv pip`, which Hatch runs, prefers what stands in the table of that name.
+    settings = {**table, **table.get("pip", {})}
+    indexes = settings.pop("index", [])
+    if indexes:
+        named = [f"{each['name']}={each['url']}" if "name" in each else each["url"] for each in indexes]
+        settings["default-index"] = [one for one, each in zip(named, indexes, strict=True) if each.get("default")]
+        settings["index"] = [one for one, each in zip(named, indexes, strict=True) if not each.get("default")]
+    return {
+        variable: " ".join(map(str, value)) if isinstance(value, list) else str(value)
+        for option, variable in _UV_VARIABLES.items()
+        if (value := settings.get(option))
+    }

@@ -20,35 +20,41 @@ def environ() -> dict[str, str]:
     return scrub(os.environ)
 
 
-@pytest.mark.parametrize(
-    "variable",
-    [
-        "ACTIONS_ID_TOKEN_REQUEST_TOKEN", "BUILDKITE_AGENT_ACCESS_TOKEN", "CI", "CIRCLE_OIDC_TOKEN_V2", "CI_JOB_TOKEN",
-        "GITHUB_TOKEN", "GITLAB_CI", "GIT_DIR", "GOOGLE_SERVICE_ACCOUNT_NAME", "HATCH_ENV_ACTIVE", "HATCH_INDEX_AUTH",
-        "HATCH_ATTEST_PROJECT", "PIP_REQUIRE_VIRTUALENV", "PIP_BUILD_TRACKER", "PYPI_ID_TOKEN", "PYTHONPATH",
-        "RUNNER_ENVIRONMENT", "SIGSTORE_IDENTITY_TOKEN", "TWINE_PASSWORD", "UV_PUBLISH_TOKEN", "VIRTUAL_ENV",
-    ],
+# Settings of tools, CI platforms' variables, identities and credentials.
+_FOREIGN = (
+    "ACTIONS_ID_TOKEN_REQUEST_TOKEN", "BUILDKITE_AGENT_ACCESS_TOKEN", "CI", "CIRCLE_OIDC_TOKEN_V2", "CI_JOB_TOKEN",
+    "GITHUB_TOKEN", "GITLAB_CI", "GIT_DIR", "GOOGLE_SERVICE_ACCOUNT_NAME", "HATCH_ENV_ACTIVE", "HATCH_INDEX_AUTH",
+    "HATCH_ATTEST_PROJECT", "PIP_REQUIRE_VIRTUALENV", "PIP_BUILD_TRACKER", "PYPI_ID_TOKEN", "PYTHONPATH",
+    "RUNNER_ENVIRONMENT", "SIGSTORE_IDENTITY_TOKEN", "TWINE_PASSWORD", "UV_PUBLISH_TOKEN", "VIRTUAL_ENV",
 )  # fmt: skip
-def test_nothing_of_tools_and_platforms_gets_in(variable: str, environ: dict[str, str], tmp_path: Path) -> None:
-    """A rehearsal must find the same on every machine, and hand no identity or password to what it runs."""
-    made = make_surroundings({**environ, variable: _SECRET}, tmp_path, tmp_path / "x.whl")
+_WAY = {
+    "HTTPS_PROXY": "http://proxy.example:3128",
+    "PIP_CERT": "/ca.pem",
+    "PIP_INDEX_URL": "https://i.example",
+    "SOURCE_DATE_EPOCH": "1",
+    "SSL_CERT_FILE": "/ca.pem",
+    "UV_DEFAULT_INDEX": "https://i.example",
+}
 
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The surroundings made of an environment with all of that in it."""
+    directory = tmp_path_factory.mktemp("surroundings")
+    environ = {**scrub(os.environ), **dict.fromkeys(_FOREIGN, _SECRET), **_WAY}
+    return make_surroundings(environ, directory, directory / "x.whl")
+
+
+@pytest.mark.parametrize("variable", _FOREIGN)
+def test_nothing_of_tools_and_platforms_gets_in(variable: str, made: dict[str, str]) -> None:
+    """A rehearsal must find the same on every machine, and hand no identity or password to what it runs."""
     assert made.get(variable) != _SECRET
 
 
-@pytest.mark.parametrize(
-    ("variable", "value"),
-    [
-        ("HTTPS_PROXY", "http://proxy.example:3128"), ("PATH", os.environ["PATH"]), ("PIP_INDEX_URL", "https://i.example"),
-        ("PIP_CERT", "/ca.pem"), ("SSL_CERT_FILE", "/ca.pem"), ("UV_DEFAULT_INDEX", "https://i.example"),
-        ("SOURCE_DATE_EPOCH", "1"),
-    ],
-)  # fmt: skip
-def test_the_way_to_the_package_index_stays(variable: str, value: str, environ: dict[str, str], tmp_path: Path) -> None:
+@pytest.mark.parametrize("variable", _WAY)
+def test_the_way_to_the_package_index_stays(variable: str, made: dict[str, str]) -> None:
     """Build requirements come from where the user's others come from."""
-    made = make_surroundings({**environ, variable: value}, tmp_path, tmp_path / "x.whl")
-
-    assert made[variable] == value
+    assert made[variable] == _WAY[variable]
 
 
 def test_the_index_of_pips_configuration_file_stays_and_the_rest_does_not(
@@ -68,6 +74,52 @@ def test_the_index_of_pips_configuration_file_stays_and_the_rest_does_not(
     assert made["PIP_EXTRA_INDEX_URL"] == "https://a.example https://b.example"
     assert made["PIP_CONFIG_FILE"] == os.devnull
     assert "PIP_REQUIRE_VIRTUALENV" not in made
+
+
+def test_the_index_of_uvs_configuration_file_stays_and_the_rest_does_not(
+    environ: dict[str, str], tmp_path: Path
+) -> None:
+    """Hatch installs build requirements by uv, which does not read pip's files."""
+    (tmp_path / "user" / "uv").mkdir(parents=True)
+    (tmp_path / "user" / "uv" / "uv.toml").write_text(
+        'native-tls = true\nno-cache = true\nallow-insecure-host = ["i.example"]\n'
+        '[[index]]\nname = "own"\nurl = "https://i.example/simple"\ndefault = true\n'
+        '[[index]]\nurl = "https://a.example"\n[pip]\nfind-links = ["/wheels", "/more"]\n',
+        encoding="utf-8",
+    )
+    user = {name: str(tmp_path / "user") for name in ("XDG_CONFIG_HOME", "APPDATA")}
+
+    made = make_surroundings(
+        {**environ, **user, "UV_INDEX_OWN_PASSWORD": "p"}, tmp_path / "rehearsal", tmp_path / "x.whl"
+    )
+
+    assert {name: value for name, value in made.items() if name.startswith("UV_")} == {
+        "UV_BUILD_CONSTRAINT": made["PIP_CONSTRAINT"],
+        "UV_CACHE_DIR": str(tmp_path / "rehearsal" / "cache" / "uv"),
+        "UV_CONSTRAINT": made["PIP_CONSTRAINT"],
+        "UV_DEFAULT_INDEX": "own=https://i.example/simple",
+        "UV_FIND_LINKS": "/wheels /more",
+        "UV_INDEX": "https://a.example",
+        "UV_INDEX_OWN_PASSWORD": "p",
+        "UV_INSECURE_HOST": "i.example",
+        "UV_NATIVE_TLS": "True",
+        "UV_PYTHON_DOWNLOADS": "never",
+    }
+
+
+@pytest.mark.parametrize("text", ["", "no TOML ["], ids=["empty", "broken"])
+def test_a_uv_configuration_that_says_nothing_changes_nothing(
+    text: str, environ: dict[str, str], tmp_path: Path
+) -> None:
+    """It is uv's to complain of."""
+    (tmp_path / "uv.toml").write_text(text, encoding="utf-8")
+
+    made = make_surroundings(
+        {**environ, "UV_CONFIG_FILE": str(tmp_path / "uv.toml")}, tmp_path / "r", tmp_path / "x.whl"
+    )
+
+    assert "UV_DEFAULT_INDEX" not in made
+    assert "UV_CONFIG_FILE" not in made
 
 
 def test_loopback_never_goes_through_a_proxy(environ: dict[str, str], tmp_path: Path) -> None:
