@@ -77,6 +77,17 @@ def test_a_repaired_wheel_is_signed_beside_the_others(job: Job) -> None:
     assert said[-1] in {"1 signed, 1 verified", "1 verified, 1 signed"}
 
 
+def test_a_name_that_leaves_no_room_for_its_sidecar_is_refused_before_anything_is_signed(job: Job) -> None:
+    """The log would have the entry, and the file system not the file."""
+    (job.dist / f"{'w' * 240}-1.0.tar.gz").write_bytes(b"its name is all that is read of it")
+
+    with pytest.raises(AttestError) as caught:
+        sign(job)
+
+    assert caught.value.code == "sidecar-unwritable"
+    assert job.entries() == 0
+
+
 def test_one_that_does_not_hold_stops_the_signing(job: Job) -> None:
     """It is never signed over: that would hide what happened between build and now."""
     sign(job)

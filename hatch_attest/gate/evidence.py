@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from hatch_attest.artifacts import printable
 from hatch_attest.errors import GateError, SidecarError, VerificationError
 from hatch_attest.report import AttestationLine
-from hatch_attest.sidecars import Predicate, find_sidecars, read_attestation, sidecar_path, write_sidecar
+from hatch_attest.sidecars import Predicate, check_place, find_sidecars, read_attestation, sidecar_path, write_sidecar
 from hatch_attest.verification import check_publisher
 
 if TYPE_CHECKING:
@@ -155,9 +155,11 @@ def check_writable(evidences: Sequence[Evidence]) -> None:
     """Check that sidecars can be written, before the first signature: a log entry cannot be taken back.
 
     Raises:
-        SidecarError: a directory cannot be written to.
+        SidecarError: a directory cannot be written to, or does not take a sidecar's name.
 
     """
+    for evidence in evidences:
+        check_place(sidecar_path(evidence.artifact.path))
     for directory in dict.fromkeys(evidence.artifact.path.parent for evidence in evidences):
         probe = directory / f".attest-{secrets.token_hex(8)}.tmp"
         try:
