@@ -120,7 +120,7 @@ def _build_a_plugin_that_does_nothing(machine: Machine) -> Path:
         '[project.entry-points.hatch]\nnothing = "hatch_nothing"\n',
         encoding="utf-8",
     )
-    build = [machine.backend, "-m", "hatchling", "build", "-t", "wheel"]
+    build = [str(machine.backend), "-m", "hatchling", "build", "-t", "wheel"]
     subprocess.run(build, cwd=root, check=True, capture_output=True, timeout=60)
     (wheel,) = (root / "dist").glob("*.whl")
     machine.packages.add("hatch-nothing", wheel)
