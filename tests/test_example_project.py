@@ -9,12 +9,16 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
 
+from hatch_attest.rehearsal.copying import copy_project
 from tests.support import ROOT
+
+if TYPE_CHECKING:
+    from hatch_attest.sandbox import Sandbox
 
 _EXAMPLE = ROOT / "example-project"
 _RELEASE = _EXAMPLE / ".github" / "workflows" / "release.yml"
@@ -95,6 +99,35 @@ def test_every_action_is_pinned_and_says_its_version(workflow: Path) -> None:
     assert uses
     for each in uses:
         assert re.fullmatch(r"actions/[a-z-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", each)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="the job runs on Linux")
+def test_the_build_job_of_hatch_attest_itself_signs_with_what_it_builds(
+    sandbox: Sandbox, clean_environ: dict[str, str], tmp_path: Path
+) -> None:
+    """Its hook is a build requirement of itself, which no index has; the steps of the workflow are run as they are."""
+    checkout, runner = tmp_path / "checkout", tmp_path / "runner"
+    runner.mkdir()
+    copy_project(ROOT, checkout)
+    environ = {
+        **clean_environ,
+        **sandbox.environment,
+        "HATCH_DATA_DIR": str(tmp_path / "hatch"),
+        "RUNNER_TEMP": str(runner),
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), clean_environ["PATH"]]),
+    }
+    for step in jobs(ROOT / ".github" / "workflows" / "release.yml")["build"]["steps"]:
+        if "name" in step:  # the others check out, set up and hand over
+            result = subprocess.run(
+                ["bash", "-e", "-c", step["run"]], cwd=checkout, env={**environ, **step.get("env", {})},
+                capture_output=True, encoding="utf-8", check=False,
+            )  # fmt: skip
+            assert result.returncode == 0, result.stdout + result.stderr
+
+    names = [path.name for path in (checkout / "dist").iterdir()]
+    assert len([name for name in names if name.endswith(".publish.attestation")]) == 2
+    assert len(names) == 4
 
 
 def test_its_own_tests_pass() -> None:
