@@ -7,7 +7,6 @@ import io
 import signal
 import sys
 import tempfile
-import threading
 import traceback
 from contextlib import ExitStack
 from importlib.util import find_spec
@@ -16,10 +15,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import hatch_attest
 from hatch_attest.errors import AttestError, ConfigurationError, redact
+from hatch_attest.signals import Ended, end_on_signals
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from types import FrameType
 
 
 HELD, FAILED, USAGE = 0, 1, 2
@@ -44,14 +43,6 @@ class _Command(NamedTuple):
     run: Callable[[argparse.Namespace], int]
 
 
-class _Ended(BaseException):
-    """A signal asked this program to end; what was set up is undone on the way out."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(number)
-        self.number = number
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command.
 
@@ -74,14 +65,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             f"`{parsed.command}` needs more than is installed ({', '.join(absent)}): "
             f'pip install "hatch-attest[{command.extra}]"'
         )
-    _end_on_signals()
+    end_on_signals()
     try:
         return command.run(parsed)
     except ConfigurationError as error:
         return _fail(parsed, error, str(error), USAGE)
     except AttestError as error:
         return _fail(parsed, error, str(error), FAILED)
-    except _Ended as ended:
+    except Ended as ended:
         return _fail(parsed, ended, "ended before it was done", _SIGNALLED + ended.number)
     except Exception as error:  # noqa: BLE001 - nobody meets a traceback who did not ask for it
         words = redact(f"{type(error).__name__}: {error}")
@@ -126,7 +117,7 @@ def _sandbox(parsed: argparse.Namespace) -> int:
             return status if status >= 0 else _SIGNALLED - status
         try:
             serve(sandbox)
-        except _Ended:  # which is how it is meant to end
+        except Ended:  # which is how it is meant to end
             return HELD
     raise AssertionError  # pragma: no cover - it serves until it is ended
 
@@ -195,21 +186,6 @@ def _add_identity(parser: argparse.ArgumentParser) -> None:
     who.add_argument("--gitlab-project", metavar="GROUP/NAME", help="a pipeline of this project on gitlab.com")
     who.add_argument("--email", metavar="ADDRESS", help="a person, or a service account of Google's")
     group.add_argument("--workflow", metavar="FILE", help="the workflow of --repository or --gitlab-project")
-
-
-def _end_on_signals() -> None:
-    """Let the first signal end the program in order; more of them do not interrupt the order."""
-
-    def end(number: int, _: FrameType | None) -> None:
-        for each in numbers:
-            signal.signal(each, signal.SIG_IGN)
-        raise _Ended(number)
-
-    numbers = [number for name in ("SIGINT", "SIGTERM", "SIGHUP") if (number := getattr(signal, name, None))]
-    if threading.current_thread() is threading.main_thread():
-        for number in numbers:
-            if signal.getsignal(number) != signal.SIG_IGN:  # as under nohup
-                signal.signal(number, end)
 
 
 def _is_verbose(parsed: argparse.Namespace) -> bool:

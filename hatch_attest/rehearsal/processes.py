@@ -7,13 +7,14 @@ import shutil
 import signal
 import subprocess
 import sys
-from contextlib import suppress
-from typing import TYPE_CHECKING
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
 
 from hatch_attest.errors import RehearsalError
+from hatch_attest.signals import postponed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
 _GRACE = 5  # seconds between asking a program to end and ending it
@@ -31,26 +32,21 @@ def run(command: Sequence[str], *, directory: Path, environ: Mapping[str, str], 
         show: is given each line that it prints, on either stream.
 
     """
-    with subprocess.Popen(  # noqa: S603 - the rehearsal's own commands
-        command,
-        cwd=directory,
-        env=dict(environ),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        encoding="utf-8",
-        errors="replace",
-        start_new_session=sys.platform != "win32",
-    ) as process:
-        try:
-            if process.stdout is not None:  # pragma: no branch - it is, with PIPE
-                for line in process.stdout:
-                    show(line.rstrip())
-            return process.wait()
-        except BaseException:
-            _end(process)
-            raise
+    options = {
+        "cwd": directory,
+        "env": dict(environ),
+        "stdin": subprocess.DEVNULL,
+        "stdout": subprocess.PIPE,
+        "stderr": subprocess.STDOUT,
+        "encoding": "utf-8",
+        "errors": "replace",
+        # A group of its own, so that all of it can be ended.
+        "start_new_session": sys.platform != "win32",
+    }
+    with _started(command, _end_tree, **options) as process:
+        for line in process.stdout or ():
+            show(line.rstrip())
+        return process.wait()
 
 
 def run_attached(command: Sequence[str], environ: Mapping[str, str]) -> int:
@@ -63,21 +59,40 @@ def run_attached(command: Sequence[str], environ: Mapping[str, str]) -> int:
     program = shutil.which(command[0], path=environ.get("PATH")) or command[0]
     try:
         # It shares our process group: Ctrl-C reaches it by the terminal, and it may use the terminal as it likes.
-        with subprocess.Popen([program, *command[1:]], env=dict(environ)) as process:  # noqa: S603 - the user's command
-            try:
-                return process.wait()
-            except BaseException:
-                process.terminate()
-                with suppress(subprocess.TimeoutExpired):
-                    process.wait(_GRACE)
-                process.kill()
-                raise
+        with _started([program, *command[1:]], _end, env=dict(environ)) as process:
+            return process.wait()
     except OSError as error:
         raise RehearsalError("sandbox-command", cause=error.strerror, command=command[0]) from error
 
 
+@contextmanager
+def _started(
+    command: Sequence[str], end: Callable[[subprocess.Popen[str]], None], **options: Any
+) -> Iterator[subprocess.Popen[str]]:
+    """Start a program, wait for its end, and end it where anything else comes first."""
+    process: subprocess.Popen[str] | None = None
+    try:
+        with postponed():
+            process = subprocess.Popen(command, **options)  # noqa: S603 - the rehearsal's commands, or the user's
+        yield process
+    except BaseException:
+        if process is not None:
+            end(process)
+        raise
+    finally:
+        if process is not None and process.stdout is not None:
+            process.stdout.close()
+
+
 def _end(process: subprocess.Popen[str]) -> None:
-    """End the program's whole tree: Hatch starts hatchling, which may start a compiler."""
+    for ask in (process.terminate, process.kill):
+        ask()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(_GRACE)
+
+
+def _end_tree(process: subprocess.Popen[str]) -> None:
+    """End all that the program started: Hatch starts hatchling, which may start a compiler."""
     if sys.platform == "win32":  # pragma: no cover - this suite's machines
         subprocess.run(["taskkill", "/T", "/F", "/PID", str(process.pid)], check=False, capture_output=True)  # noqa: S603, S607
         return

@@ -158,7 +158,7 @@ def circleci(job: Job) -> None:
     directory = job.root / "bin"
     directory.mkdir()
     tool: Path = directory / "circleci"
-    tool.write_text(f"#!{sys.executable}\nprint({token!r})\n", encoding="utf-8")
+    tool.write_text(f"#!/bin/sh\necho '{token}'\n", encoding="utf-8")  # our Python's path may hold a space
     tool.chmod(tool.stat().st_mode | stat.S_IXUSR)
     path = os.pathsep.join([str(directory), job.environ.get("PATH", "")])
     job.play(
