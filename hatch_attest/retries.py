@@ -1,8 +1,8 @@
-"""Retries: a network call that failed in passing is tried again, a bounded number of times."""
+"""Retries: a network call that failed in passing is tried again, a bounded number of times; and why one failed."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,3 +31,11 @@ def retried(call: Callable[[], _T], *, passing: Callable[[BaseException], bool])
         reraise=True,
     )
     return attempts(call)
+
+
+def reason_of(error: BaseException) -> str:
+    """Return the innermost reason of a failed request in one line, without the library's wrapping."""
+    inner: Any = error.args[0] if error.args else error
+    reason = getattr(inner, "reason", None) or inner
+    text = str(reason).rpartition(">: ")[2] or type(error).__name__
+    return text.splitlines()[0]

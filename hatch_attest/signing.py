@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from hatch_attest.errors import SigningError
+from hatch_attest.retries import reason_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -114,7 +115,7 @@ class Signer:
         except requests.JSONDecodeError as error:
             raise SigningError("sigstore-no-json", cause=str(error), host=host) from error
         except requests.RequestException as error:
-            raise SigningError("sigstore-unreachable", cause=_reason(error), host=_host(error) or host) from error
+            raise SigningError("sigstore-unreachable", cause=reason_of(error), host=_host(error) or host) from error
         except ExpiredIdentity as error:
             raise SigningError("signing-refused", cause="the identity token has expired", name=name) from error
         except (Error, KeyError, TypeError) as error:
@@ -202,10 +203,3 @@ def _is_equal_entry(error: SigningError) -> bool:
 
 def _host(error: requests.RequestException) -> str:
     return urlsplit(str(error.request.url)).netloc if error.request is not None else ""
-
-
-def _reason(error: requests.RequestException) -> str:
-    """The innermost reason of a failed request, without urllib3's wrapping."""
-    inner: Any = error.args[0] if error.args else error
-    reason = getattr(inner, "reason", None) or inner
-    return str(reason).rpartition(">: ")[2] or type(error).__name__

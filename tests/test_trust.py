@@ -123,25 +123,25 @@ def test_loopback_is_told_from_what_looks_like_it(url: str, *, loopback: bool) -
     assert is_loopback(url) is loopback
 
 
-def test_an_instance_that_was_never_trusted_here_is_named_with_what_to_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Its root of trust cannot come from the instance itself."""
+@pytest.fixture
+def empty_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home directory in which no instance was ever trusted."""
     for name in ("HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME", "LOCALAPPDATA"):
         monkeypatch.setenv(name, str(tmp_path))
+    return tmp_path
+
+
+def test_an_instance_that_was_never_trusted_here_is_named_with_what_to_run(empty_home: Path) -> None:
+    """Its root of trust cannot come from the instance itself."""
     with pytest.raises(TrustError) as caught:
-        load_trust("http://127.0.0.1:9", tmp_path)
+        load_trust("http://127.0.0.1:9", empty_home)
     assert caught.value.code == "trust-unknown"
     assert "sigstore --instance http://127.0.0.1:9 trust-instance ROOT" in str(caught.value)
 
 
-def test_production_that_cannot_be_reached_is_tried_again_and_then_said(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_production_that_cannot_be_reached_is_tried_again_and_then_said(empty_home: Path) -> None:
     """Tests reach no further than loopback: to them the public instance is down."""
-    for name in ("HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME", "LOCALAPPDATA"):
-        monkeypatch.setenv(name, str(tmp_path))
     with pytest.raises(TrustError) as caught:
-        load_trust("production", tmp_path)
+        load_trust("production", empty_home)
     assert caught.value.code == "trust-unreachable"
     assert "\n" not in str(caught.value)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 from hatch_attest.errors import IndexFailure
-from hatch_attest.retries import retried
+from hatch_attest.retries import reason_of, retried
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -163,11 +163,3 @@ def _read(response: requests.Response) -> Answer:
 
 def _unreachable(url: str, error: requests.RequestException) -> IndexFailure:
     return IndexFailure("index-unreachable", cause=reason_of(error), host=urlsplit(url).netloc)
-
-
-def reason_of(error: BaseException) -> str:
-    """Return the innermost reason of a failed request in one line, without the library's wrapping."""
-    inner: Any = error.args[0] if error.args else error
-    reason = getattr(inner, "reason", None) or inner
-    text = str(reason).rpartition(">: ")[2] or type(error).__name__
-    return text.splitlines()[0]

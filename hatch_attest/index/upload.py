@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hatch_attest.artifacts import printable
 from hatch_attest.errors import IndexFailure
-from hatch_attest.index.transport import Certificates, reason_of
+from hatch_attest.retries import reason_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from twine.package import PackageFile
 
     from hatch_attest.artifacts import Artifact
+    from hatch_attest.index.transport import Certificates
 
 # Of one read or write without any progress, not of the whole upload (seconds). An index verifies before it answers.
 CONNECT_TIMEOUT = 30.0
